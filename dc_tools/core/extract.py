@@ -1,0 +1,38 @@
+"""The program inside a model's answer: the last fenced block after any reasoning, or nothing.
+
+Only the answer is read, never the prompt, so a template's block cannot be taken for a solution. No guessing: an
+answer without a fence has no code.
+"""
+
+import re
+
+_FENCE = re.compile(r"^[ \t]{0,3}(`{3,}|~{3,})[ \t]*([^\n`]*)$", re.MULTILINE)
+
+
+def answer_of(text: str) -> str:
+    """What follows the last `</think>`; reasoning that never ended leaves no answer."""
+    head, mark, tail = text.rpartition("</think>")
+    if mark:
+        return tail
+    return "" if "<think>" in head + tail else text
+
+
+def extract_code(text: str) -> str | None:
+    """The last fenced block of the answer in `text`, or None.
+
+    A last block that was opened and never closed (the token budget ran out) counts, since its code may be whole.
+    """
+    answer = answer_of(text)
+    code: str | None = None
+    opened, start = "", 0
+    for match in _FENCE.finditer(answer):
+        fence, info = match[1], match[2].strip()
+        if not opened:
+            opened, start = fence, match.end() + 1
+        elif fence[0] == opened[0] and len(fence) >= len(opened) and not info:
+            code = answer[start : match.start()]
+            opened = ""
+    if opened and start <= len(answer):
+        rest = answer[start:]
+        code = rest if rest.strip() else code
+    return code

@@ -1,0 +1,303 @@
+"""One run of a command over lines: reading, rejecting, dropping, writing, resuming, and the account of it all.
+
+A room gives `Run.write` a generator of outcomes in input order, one for each line it was given; everything that must
+hold for all seven commands (order, journal, rejects, counts, manifest) happens here.
+"""
+
+import os
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from dc_tools.core import lines, manifest, outputs
+from dc_tools.core.errors import BadLine, CannotRun, UsageError
+from dc_tools.core.manifest import Counts, Fingerprint
+from dc_tools.core.progress import Progress, say
+from dc_tools.core.records import Line, encode
+
+T = TypeVar("T")
+SHOWN_REJECTS = 5
+
+
+class AlreadyDone(Exception):
+    """--resume found the output finished by the same run."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The line goes on; `index` is that of the input line it answers."""
+
+    line: Line
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """A filter did its work: the line, which carries its evidence, goes to the dropped file."""
+
+    line: Line
+    reason: str
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """The line turned out to be bad in a way that only the stage could see."""
+
+    line: Line
+    error: str
+
+
+Outcome = Kept | Dropped | Rejected
+
+
+@dataclass(frozen=True)
+class Options:
+    """The flags that all commands share."""
+
+    output: str = "-"
+    seed: int = 0
+    workers: int = 1
+    limit: int | None = None
+    quiet: bool = False
+    debug: bool = False
+    resume: bool = False
+    force: bool = False
+    rejects: str | None = None
+    max_rejects: int = 0
+    manifest: str | None = None
+    shard_records: int | None = None
+    dropped: str | None = None
+
+
+@dataclass
+class Run:
+    """One run; see the module."""
+
+    name: str
+    options: Options
+    files: list[str]
+    flags: dict[str, Any]
+    """The command's own flags, by parameter name."""
+    lines_out: bool = True
+    """False where the output is a folder that the room itself makes (a run, a model)."""
+    free_flags: frozenset[str] = frozenset()
+    """Flags that may change between a run and its resumption."""
+    resumable: bool = True
+    """False where a partial output cannot be gone on with (dedup must see all lines first)."""
+    counts: Counts = field(default_factory=Counts)
+    facts: dict[str, Any] = field(default_factory=dict)
+    """The room's own entries for the manifest."""
+
+    def __post_init__(self) -> None:
+        self._started = time.time()
+        self._consumed = 0
+        self._skip = 0
+        self._pending_rejects: deque[tuple[int, bytes]] = deque()
+        self._outputs = outputs.Outputs({}, None)
+        self._progress: Progress | None = None
+        self.files = lines.expand_inputs(self.files)
+
+    def say(self, text: str) -> None:
+        """One line for people on stderr, unless --quiet."""
+        if not self.options.quiet:
+            say(self.name, text)
+
+    # -- life of a run ------------------------------------------------------------------------------------------
+
+    def open(self) -> None:
+        """Check the inputs, then start afresh or go on from what is there. Errors: `AlreadyDone`, `CannotRun`."""
+        for name in self.files:
+            if name != "-" and not os.access(name, os.R_OK):
+                raise CannotRun(f"{name}: cannot be read")
+        if self.options.resume and self.options.output == "-":
+            raise UsageError("--resume needs -o FILE")
+        flags = {k: v for k, v in self.flags.items() if k not in self.free_flags}
+        flags |= {"seed": self.options.seed, "limit": self.options.limit}
+        inputs = [{"path": n, "sha256": "" if not _is_regular(n) else lines.sha256_of(n)} for n in self.files]
+        self.fingerprint = Fingerprint(self.name, inputs, flags)
+        if self.options.resume and not self.options.force:
+            self._refuse_other_run(manifest.read_manifest(self.manifest_path))
+        if self.lines_out:
+            self._open_outputs()
+        size = sum(os.path.getsize(n) for n in self.files) if all(map(_is_plain_file, self.files)) else None
+        self._progress = Progress(self.name, quiet=self.options.quiet, total_bytes=size)
+
+    @property
+    def manifest_path(self) -> Path:
+        """Where the manifest goes: --manifest, or beside (in a folder: inside) the output."""
+        if self.options.manifest:
+            return Path(self.options.manifest)
+        target = Path(self.options.output)
+        inside = self.options.output.endswith("/") or target.is_dir() or not self.lines_out
+        return target / "manifest.json" if inside else target.with_name(f"{target.name}.manifest.json")
+
+    def close(self) -> None:
+        """Commit the outputs, write the manifest, print the closing line."""
+        self._take_rejects_up_to(None)
+        self._outputs.commit(self._account())
+        ended = time.time()
+        if self.options.manifest or self._writes_manifest():
+            made = manifest.manifest_of(
+                self.fingerprint, self.options.seed, self.counts, self._started, ended, self.facts
+            )
+            manifest.write_manifest(self.manifest_path, made)
+        if self._outputs.journal:
+            self._outputs.journal.remove()
+        self.stop_progress()
+        hidden = self.counts.rejected - SHOWN_REJECTS
+        if hidden > 0 and not self.options.rejects:
+            say(self.name, f"and {hidden} more bad lines: --rejects FILE keeps them")
+        c = self.counts
+        self.say(
+            f"in {c.read}, out {c.written}, dropped {c.dropped}, rejected {c.rejected}, {ended - self._started:.1f} s"
+        )
+
+    def abandon(self) -> None:
+        """End without committing: what is accounted for is flushed so that --resume can go on."""
+        self.stop_progress()
+        if self._outputs.journal:
+            self._outputs.flush(self._account())
+
+    def stop_progress(self) -> None:
+        """Take the progress bar away."""
+        if self._progress:
+            self._progress.close()
+
+    # -- lines --------------------------------------------------------------------------------------------------
+
+    def read(self, type_: type[T]) -> Iterator[tuple[Line, T]]:
+        """Input lines with their decoded value; lines that are not a `type_` become rejects."""
+        for line in self.read_raw():
+            try:
+                value = line.decode(type_)
+            except BadLine as error:
+                self.reject(line, error.error)
+                continue
+            yield line, value
+
+    def read_raw(self) -> Iterator[Line]:
+        """Input lines as they come; on a resumed run those not yet accounted for."""
+        for line in lines.read_lines(self.files):
+            if self.options.limit is not None and line.index >= self.options.limit:
+                return
+            if line.index < self._skip:
+                continue
+            self.counts.read += 1
+            yield line
+
+    def reject(self, line: Line, error: str) -> None:
+        """Count a bad line and keep it for --rejects; the first few are shown where there is no such file."""
+        self.counts.rejected += 1
+        if not self.options.rejects and self.counts.rejected <= SHOWN_REJECTS:
+            say(self.name, f"{line.file}:{line.number}: {error}")
+        entry = {
+            "file": line.file, "line": line.number, "error": error, "raw": line.raw.decode("utf-8", "replace"),
+        }
+        self._pending_rejects.append((line.index, encode(entry)))
+
+    def write(self, outcomes: Iterable[Outcome]) -> None:
+        """Consume a stage: one outcome for each line that `read` gave, in the same order."""
+        for outcome in outcomes:
+            line = outcome.line
+            match outcome:
+                case Kept():
+                    self.counts.written += 1
+                    self._outputs.write("output", line.to_bytes())
+                case Dropped(reason=reason):
+                    self.counts.dropped += 1
+                    self.counts.reasons[reason] = self.counts.reasons.get(reason, 0) + 1
+                    self._outputs.write("dropped", line.to_bytes())
+                case Rejected(error=error):
+                    self.reject(line, error)
+            self._consumed = max(self._consumed, line.index + 1)
+            if self._progress:
+                self._progress.advance(len(line.raw) + 1)
+            if self._outputs.due():
+                self._take_rejects_up_to(self._consumed)
+                self._outputs.flush(self._account())
+
+    def write_line(self, value: object) -> None:
+        """Write one output line that answers no single input line (a summary)."""
+        self.counts.written += 1
+        self._outputs.write("output", encode(value))
+
+    # -- inner parts --------------------------------------------------------------------------------------------
+
+    def _writes_manifest(self) -> bool:
+        return not self.lines_out or isinstance(self._outputs.sinks.get("output"), outputs.FileSink)
+
+    def _refuse_other_run(self, earlier: dict[str, Any] | None) -> None:
+        if earlier is None:
+            return
+        self._refuse(earlier)
+        if self.lines_out and not self.options.output.endswith("/") and not Path(self.options.output).exists():
+            return
+        if earlier.get("finished", True):
+            raise AlreadyDone
+
+    def _refuse(self, earlier: dict[str, Any]) -> None:
+        difference = self.fingerprint.difference(earlier)
+        if difference:
+            raise CannotRun(f"--resume: {self.options.output} is of another run: {difference}; --force starts over")
+
+    def _open_outputs(self) -> None:
+        options = self.options
+        sinks: dict[str, outputs.Sink] = {"output": outputs.sink_for(options.output, options.shard_records)}
+        for name in ("dropped", "rejects"):
+            target = getattr(options, name)
+            if target:
+                sinks[name] = outputs.sink_for(target)
+        self._outputs = outputs.Outputs(sinks, None)
+        main = sinks["output"]
+        if not isinstance(main, outputs.FileSink):
+            return
+        target = main.target
+        at = target / ".journal" if target.is_dir() else target.with_name(f"{target.name}.journal")
+        self._outputs.journal = outputs.Journal(at)
+        header, entry = self._outputs.journal.read()
+        if options.resume and not options.force and header:
+            self._refuse(header)
+            if entry and (self.resumable or entry.get("done")):
+                self._restore(entry)
+                return
+        for sink in sinks.values():
+            sink.discard()
+        self._outputs.journal.start(self.fingerprint.to_dict())
+
+    def _restore(self, entry: dict[str, Any]) -> None:
+        self.counts = Counts(**entry["counts"])
+        self._skip = self._consumed = entry["consumed"]
+        if entry.get("done"):
+            for sink in self._outputs.sinks.values():
+                if isinstance(sink, outputs.FileSink):
+                    sink.finish_commit()
+            self._outputs.sinks = {}
+            self._skip = 1 << 62
+            return
+        self._outputs.restore(entry)
+        self.say(f"going on after {self._consumed} lines")
+
+    def _account(self) -> dict[str, Any]:
+        c = self.counts
+        pending = len(self._pending_rejects)
+        counts = {
+            "read": c.written + c.dropped + c.rejected - pending, "written": c.written, "dropped": c.dropped,
+            "rejected": c.rejected - pending, "reasons": c.reasons,
+        }
+        return {"consumed": self._consumed, "counts": counts}
+
+    def _take_rejects_up_to(self, index: int | None) -> None:
+        while self._pending_rejects and (index is None or self._pending_rejects[0][0] < index):
+            position, entry = self._pending_rejects.popleft()
+            self._consumed = max(self._consumed, position + 1)
+            self._outputs.write("rejects", entry)
+
+
+def _is_regular(name: str) -> bool:
+    return name != "-" and os.path.isfile(name)
+
+
+def _is_plain_file(name: str) -> bool:
+    return _is_regular(name) and not name.endswith((".gz", ".zst", ".parquet"))
