@@ -7,7 +7,7 @@ stage does not own is written on byte for byte. The structs give types, defaults
 import re
 from enum import StrEnum
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import msgspec
 import orjson
@@ -257,7 +257,7 @@ class Line:
 
     def decode(self, type_: type[T]) -> T:
         """The whole line as `type_`; a `BadLine` gives the JSON path."""
-        decoder: msgspec.json.Decoder[T] = _decoder(type_)
+        decoder: msgspec.json.Decoder[T] = _decoder(cast("Any", type_))
         return _decode(decoder, self.raw)
 
 

@@ -197,26 +197,33 @@ class Run:
         }
         self._pending_rejects.append((line.index, encode(entry)))
 
-    def write(self, outcomes: Iterable[Outcome]) -> None:
-        """Consume a stage: one outcome for each line that `read` gave, in the same order."""
-        for outcome in outcomes:
-            line = outcome.line
-            match outcome:
-                case Kept():
-                    self.counts.written += 1
-                    self._outputs.write("output", line.to_bytes())
-                case Dropped(reason=reason):
-                    self.counts.dropped += 1
-                    self.counts.reasons[reason] = self.counts.reasons.get(reason, 0) + 1
-                    self._outputs.write("dropped", line.to_bytes())
-                case Rejected(error=error):
-                    self.reject(line, error)
-            self._consumed = max(self._consumed, line.index + 1)
-            if self._progress:
-                self._progress.advance(len(line.raw) + 1)
+    def write(self, outcomes: Iterable[Outcome | list[Outcome]]) -> None:
+        """Consume a stage: one outcome for each line that `read` gave, in the same order.
+
+        A list is taken as one piece: a resumed run never starts inside it.
+        """
+        for piece in outcomes:
+            for outcome in piece if isinstance(piece, list) else [piece]:
+                self._take(outcome)
             if self._outputs.due():
                 self._take_rejects_up_to(self._consumed)
                 self._outputs.flush(self._account())
+
+    def _take(self, outcome: Outcome) -> None:
+        line = outcome.line
+        match outcome:
+            case Kept():
+                self.counts.written += 1
+                self._outputs.write("output", line.to_bytes())
+            case Dropped(reason=reason):
+                self.counts.dropped += 1
+                self.counts.reasons[reason] = self.counts.reasons.get(reason, 0) + 1
+                self._outputs.write("dropped", line.to_bytes())
+            case Rejected(error=error):
+                self.reject(line, error)
+        self._consumed = max(self._consumed, line.index + 1)
+        if self._progress:
+            self._progress.advance(len(line.raw) + 1)
 
     def write_line(self, value: object) -> None:
         """Write one output line that answers no single input line (a summary)."""

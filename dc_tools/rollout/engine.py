@@ -1,0 +1,71 @@
+"""What an engine is: it takes prompts and gives, for each, n samples with their token ids and log-probabilities."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Protocol
+
+from dc_tools.core.records import Finish
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """One prompt: chat messages, and the beginning of the answer that is given to the model (may be empty)."""
+
+    id: str
+    messages: tuple[dict[str, str], ...]
+    prefix: str = ""
+    """The answer's opening, as "```python\\n"; part of the rollout's text, not of its sampled tokens."""
+    stop: tuple[str, ...] = ()
+    """Strings that end the answer besides the model's own end tokens."""
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How to sample. `temperature` 0 is greedy; `top_p` 1 leaves the distribution whole."""
+
+    n: int = 1
+    temperature: float = 1.0
+    top_p: float = 1.0
+    max_tokens: int = 1024
+    """Most sampled tokens of one answer."""
+    seed: int = 0
+
+
+@dataclass
+class Sample:
+    """One sampled answer. `logprobs[i]` is log p(token_ids[i]) under the sampling distribution at T and top_p."""
+
+    text: str
+    """The prompt's prefix and what was sampled, without special tokens; a stop string that ended it is kept."""
+    finish: Finish
+    prompt_ids: list[int] = field(default_factory=list)
+    token_ids: list[int] = field(default_factory=list)
+    """Sampled ids, the ending token included."""
+    logprobs: list[float] = field(default_factory=list)
+    seed: int = 0
+    version: str = ""
+    """The policy version that sampled it, where the engine knows."""
+    error: str | None = None
+    """Why an engine failed (`finish` is then `error`)."""
+
+
+class Engine(Protocol):
+    """A source of samples."""
+
+    name: str
+    """The model, as written into `rollouts[].model`."""
+
+    def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> Iterator[list[Sample]]:
+        """For each prompt in order its `sampling.n` samples. Same prompts, sampling and weights: same samples."""
+        ...
+
+    def close(self) -> None:
+        """Give back what the engine holds."""
+        ...
+
+
+def sample_seed(seed: int, prompt_id: str, index: int) -> int:
+    """The seed of sample `index` of a prompt: 63 bits that depend on nothing else."""
+    digest = blake2b(f"{seed}\0{prompt_id}\0{index}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") >> 1

@@ -1,0 +1,1 @@
+"""dc-sandbox: judge programs that may be wrong, slow or hostile."""
