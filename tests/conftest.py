@@ -1,0 +1,28 @@
+"""What all tests share: `tests/` on the path, transformers kept quiet and offline, and tiny models made once."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a LLaMA of a hundred thousand random weights (tests/tiny_model.py)."""
+    from tiny_model import make_tiny_model
+
+    return make_tiny_model(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="session")
+def taught_model(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same model after a few seconds of training: its answers are programs, some of them right."""
+    from tiny_model import teach
+
+    return teach(tiny_model, tmp_path_factory.mktemp("taught"))
