@@ -19,7 +19,7 @@ import typer
 
 import dc_tools
 from dc_tools.core import manifest
-from dc_tools.core.errors import DcError, Exit
+from dc_tools.core.errors import DcError, Exit, GateFailed
 from dc_tools.core.outputs import PipeClosed
 from dc_tools.core.parallel import default_workers
 from dc_tools.core.progress import say
@@ -119,6 +119,8 @@ def _run_once(run: Run, function: Callable[..., None]) -> Exit:
         with contextlib.suppress(DcError, PipeClosed):
             run.abandon()
         raise
+    if run.failed_gates:
+        raise GateFailed("; ".join(run.failed_gates))
     return Exit.REJECTS if run.counts.rejected > run.options.max_rejects else Exit.DONE
 
 
@@ -127,9 +129,12 @@ def _contained(name: str, options: Options, work: Callable[[], Exit]) -> int:
     try:
         with _signals(name):
             return work()
-    except AlreadyDone:
+    except AlreadyDone as done:
         if not options.quiet:
             say(name, f"{options.output} is finished already: nothing done")
+        if done.failed_gates:
+            say(name, "; ".join(done.failed_gates))
+            return Exit.GATE_FAILED
         return Exit.DONE
     except (PipeClosed, BrokenPipeError):
         _silence_stdout()

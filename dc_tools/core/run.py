@@ -23,7 +23,11 @@ SHOWN_REJECTS = 5
 
 
 class AlreadyDone(Exception):
-    """--resume found the output finished by the same run."""
+    """--resume found the output finished by the same run; carries the gates that failed then."""
+
+    def __init__(self, failed_gates: list[str]) -> None:
+        super().__init__(failed_gates)
+        self.failed_gates = failed_gates
 
 
 @dataclass(frozen=True)
@@ -89,6 +93,8 @@ class Run:
     counts: Counts = field(default_factory=Counts)
     facts: dict[str, Any] = field(default_factory=dict)
     """The room's own entries for the manifest."""
+    failed_gates: list[str] = field(default_factory=list)
+    """What `fail_gate` was told."""
 
     def __post_init__(self) -> None:
         self._started = time.time()
@@ -103,6 +109,10 @@ class Run:
         """One line for people on stderr, unless --quiet."""
         if not self.options.quiet:
             say(self.name, text)
+
+    def fail_gate(self, text: str) -> None:
+        """Remember that a threshold was missed: the outputs are still made whole, then the command ends with code 4."""
+        self.failed_gates.append(text)
 
     # -- life of a run ------------------------------------------------------------------------------------------
 
@@ -139,9 +149,8 @@ class Run:
         self._outputs.commit(self._account())
         ended = time.time()
         if self.options.manifest or self._writes_manifest():
-            made = manifest.manifest_of(
-                self.fingerprint, self.options.seed, self.counts, self._started, ended, self.facts
-            )
+            facts = self.facts | ({"failed_gates": self.failed_gates} if self.failed_gates else {})
+            made = manifest.manifest_of(self.fingerprint, self.options.seed, self.counts, self._started, ended, facts)
             manifest.write_manifest(self.manifest_path, made)
         if self._outputs.journal:
             self._outputs.journal.remove()
@@ -242,7 +251,7 @@ class Run:
         if self.lines_out and not self.options.output.endswith("/") and not Path(self.options.output).exists():
             return
         if earlier.get("finished", True):
-            raise AlreadyDone
+            raise AlreadyDone(earlier.get("failed_gates", []))
 
     def _refuse(self, earlier: dict[str, Any]) -> None:
         difference = self.fingerprint.difference(earlier)
