@@ -244,7 +244,7 @@ def _shared_parameters(name: str, dropped: str | None) -> list[inspect.Parameter
         flag("quiet", bool, False, "-q", "--quiet", text="Only errors on stderr."),
         flag("debug", bool, False, "--debug", text="Show tracebacks."),
         flag("resume", bool, False, "--resume", text="Go on with an unfinished -o; does nothing when it is finished."),
-        flag("force", bool, False, "--force", text="Start over where --resume would refuse."),
+        flag("force", bool, False, "--force", text="Start over, whatever is there."),
         flag("rejects", str | None, None, "--rejects", text="File for input lines that are bad."),
         flag("max_rejects", int, 0, "--max-rejects", min=0, text="Bad lines allowed before exit code 1."),
         flag("manifest", str | None, None, "--manifest", text="Where to write the manifest (default: beside -o)."),

@@ -23,6 +23,9 @@ GZIP_MAGIC, ZSTD_MAGIC, PARQUET_MAGIC = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PAR1
 SHARD_NAMES = "part-*"
 JSON_COLUMNS = b"dc_json_columns"
 """Parquet metadata: names of the columns that hold JSON text of lists and objects."""
+ZSTD_BLOCK = 1 << 14
+"""Packed bytes taken at once: little, since they may unpack to thousands of times as many."""
+INT64 = range(-(1 << 63), 1 << 63)
 
 
 def expand_inputs(files: list[str]) -> list[str]:
@@ -99,22 +102,45 @@ def _decompressed(stream: BinaryIO, magic: bytes) -> Iterable[bytes]:
 
 
 def _zstd_lines(stream: BinaryIO) -> Iterator[bytes]:
+    begun: list[bytes] = []
+    for block in _zstd_blocks(stream):
+        *whole, rest = block.split(b"\n")
+        if whole:
+            yield b"".join([*begun, whole[0]])
+            yield from whole[1:]
+            begun = []
+        begun.append(rest)
+    yield b"".join(begun)
+
+
+def _zstd_blocks(stream: BinaryIO) -> Iterator[bytes]:
+    """Decompressed blocks of one or more frames; the stream reader of the package takes a cut file for a whole one."""
     import zstandard
 
-    reader = zstandard.ZstdDecompressor().stream_reader(stream, read_across_frames=True)
+    frame: Any = None
     try:
-        yield from io.BufferedReader(cast("Any", reader), 1 << 17)
+        while packed := stream.read(ZSTD_BLOCK):
+            while packed:
+                frame = frame or zstandard.ZstdDecompressor().decompressobj()
+                yield frame.decompress(packed)
+                packed, frame = (frame.unused_data, None) if frame.eof else (b"", frame)
     except zstandard.ZstdError as error:
-        raise CannotRun(f"broken zstd data: {error}") from error
+        raise OSError(f"broken zstd data: {error}") from error
+    if frame:
+        raise OSError("broken zstd data: it ends in the middle of a frame")
 
 
 def _parquet_rows(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
     try:
+        import pyarrow as pa
         import pyarrow.parquet as pq
     except ImportError:
         raise missing_extra("pyarrow", "hf") from None
     source = stream if stream.seekable() else io.BytesIO(stream.read())
-    table = pq.ParquetFile(source)
+    try:
+        table = pq.ParquetFile(source)
+    except pa.ArrowException as error:
+        raise OSError(f"broken parquet data: {error}") from error
     as_json = set(orjson.loads((table.schema_arrow.metadata or {}).get(JSON_COLUMNS, b"[]")))
     number = 0
     for batch in table.iter_batches(batch_size=256):
@@ -161,7 +187,8 @@ def _write_parquet(lines: BinaryIO, stream: BinaryIO) -> None:
     kinds: dict[str, set[type]] = {}
     for raw in lines:
         for key, value in orjson.loads(raw).items():
-            kinds.setdefault(key, set()).add(type(value))
+            fits = type(value) is not int or value in INT64
+            kinds.setdefault(key, set()).add(type(value) if fits else object)
     native = {str: pa.string(), bool: pa.bool_(), int: pa.int64(), float: pa.float64()}
     types = {k: native.get(next(iter(t))) if len(t) == 1 else None for k, t in kinds.items()}
     as_json = [k for k, t in types.items() if t is None]

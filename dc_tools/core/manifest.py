@@ -96,6 +96,9 @@ def write_atomic(path: Path, data: bytes) -> None:
     """Make `path` hold `data`, whole or not at all, durably."""
     partial = path.with_name(f"{path.name}.partial")
     try:
+        if path.exists() and not path.is_file():
+            path.write_bytes(data)
+            return
         with partial.open("wb") as stream:
             stream.write(data)
             stream.flush()

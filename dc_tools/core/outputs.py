@@ -113,10 +113,9 @@ class FileSink:
             if self._fd is None:
                 self._fd = os.open(_partial(self.path), os.O_WRONLY | os.O_CREAT, 0o666)
                 os.ftruncate(self._fd, self._offset)
-                os.lseek(self._fd, self._offset, os.SEEK_SET)
-            view = memoryview(bytes(self._buffer))
-            while view:
-                view = view[os.write(self._fd, view) :]
+            written = 0  # at its own place, so that a flush cut short by a signal can be done again
+            while written < len(self._buffer):
+                written += os.pwrite(self._fd, self._buffer[written:], self._offset + written)
         self._offset += len(self._buffer)
         self._buffer.clear()
         return [self._shard, self._offset, self._in_shard]
@@ -136,18 +135,22 @@ class FileSink:
             self.flush()
             self._finish()
 
-    def finish_commit(self) -> None:
-        """Complete a commit that was cut short between its renames."""
+    def finish_commit(self, state: list[int]) -> None:
+        """Complete a commit that was cut short between its renames; `state` is that of the last flush."""
+        self._shard, self._offset, self._in_shard = state
         if _partial(self.path).exists():
             self._finish()
 
     def discard(self) -> None:
         """Remove what an earlier, unfinished run left."""
         if self.shard_records is None:
-            _partial(self.target).unlink(missing_ok=True)
+            sweep(self.target)
         else:
             for part in self.target.glob("part-*"):
                 part.unlink()
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
 
     def _finish(self) -> None:
         partial, final = _partial(self.path), self.path
@@ -242,6 +245,18 @@ class Outputs:
             if state:
                 sink.restore(state)
 
+    def discard(self) -> None:
+        """Remove what an earlier, unfinished run left."""
+        for sink in self.sinks.values():
+            sink.discard()
+
+    def finish_commit(self, entry: dict[str, Any]) -> None:
+        """Complete the commit that `entry` began."""
+        for name, state in entry["sinks"].items():
+            sink = self.sinks[name]
+            if isinstance(sink, FileSink):
+                sink.finish_commit(state)
+
     def commit(self, account: dict[str, Any]) -> None:
         """Make every output whole, the main one last."""
         self.flush({**account, "done": True})
@@ -252,6 +267,8 @@ class Outputs:
 def sink_for(target: str, shard_records: int | None = None) -> Sink:
     """The sink for a `-o` style target. Errors: `UsageError`, `CannotRun`."""
     path = Path(target)
+    if target == "":
+        raise UsageError("an output's name is empty")
     if target == "-" or (path.exists() and not path.is_file() and not path.is_dir()):
         return StreamSink(target)
     if target.endswith("/") or path.is_dir():
@@ -280,9 +297,11 @@ def _partial(path: Path) -> Path:
 def _unpack(packed: Path, partial: Path) -> None:
     from dc_tools.core.lines import read_lines
 
-    with partial.open("wb") as stream:
+    unpacking = packed.with_name(f"{packed.name}.packing")
+    with unpacking.open("wb") as stream:
         for line in read_lines([str(packed)]):
             stream.write(line.raw + b"\n")
+    unpacking.replace(partial)
     packed.unlink()
 
 

@@ -271,6 +271,8 @@ def _decoder(type_: Any) -> Any:
 
 def _decode(decoder: "msgspec.json.Decoder[T]", raw: bytes) -> T:
     try:
+        if not raw.isascii():
+            raw.decode()  # the decoder does not look into the strings that it skips
         return decoder.decode(raw)
     except msgspec.DecodeError as error:
         raise BadLine(str(error)) from None

@@ -4,9 +4,9 @@ A room gives `Run.write` a generator of outcomes in input order, one for each li
 hold for all seven commands (order, journal, rejects, counts, manifest) happens here.
 """
 
+import heapq
 import os
 import time
-from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +20,8 @@ from dc_tools.core.records import Line, encode
 
 T = TypeVar("T")
 SHOWN_REJECTS = 5
+SHAPING_OPTIONS = ("seed", "limit", "shard_records", "dropped", "rejects")
+"""Shared flags that must not change between a run and its resumption."""
 
 
 class AlreadyDone(Exception):
@@ -100,7 +102,9 @@ class Run:
         self._started = time.time()
         self._consumed = 0
         self._skip = 0
-        self._pending_rejects: deque[tuple[int, bytes]] = deque()
+        self._pending_rejects: list[tuple[int, bytes]] = []
+        self._torn = False
+        """Whether a piece is half taken, so that counts, outputs and place do not agree."""
         self._outputs = outputs.Outputs({}, None)
         self._progress: Progress | None = None
         self.files = lines.expand_inputs(self.files)
@@ -124,13 +128,12 @@ class Run:
         if self.options.resume and self.options.output == "-":
             raise UsageError("--resume needs -o FILE")
         flags = {k: v for k, v in self.flags.items() if k not in self.free_flags}
-        flags |= {"seed": self.options.seed, "limit": self.options.limit}
+        flags |= {name: getattr(self.options, name) for name in SHAPING_OPTIONS}
         inputs = [{"path": n, "sha256": "" if not _is_regular(n) else lines.sha256_of(n)} for n in self.files]
         self.fingerprint = Fingerprint(self.name, inputs, flags)
         if self.options.resume and not self.options.force:
             self._refuse_other_run(manifest.read_manifest(self.manifest_path))
-        if self.lines_out:
-            self._open_outputs()
+        self._open_outputs()
         size = sum(os.path.getsize(n) for n in self.files) if all(map(_is_plain_file, self.files)) else None
         self._progress = Progress(self.name, quiet=self.options.quiet, total_bytes=size)
 
@@ -145,29 +148,41 @@ class Run:
 
     def close(self) -> None:
         """Commit the outputs, write the manifest, print the closing line."""
+        self._torn = True
         self._take_rejects_up_to(None)
-        self._outputs.commit(self._account())
-        ended = time.time()
-        if self.options.manifest or self._writes_manifest():
-            facts = self.facts | ({"failed_gates": self.failed_gates} if self.failed_gates else {})
-            made = manifest.manifest_of(self.fingerprint, self.options.seed, self.counts, self._started, ended, facts)
-            manifest.write_manifest(self.manifest_path, made)
-        if self._outputs.journal:
-            self._outputs.journal.remove()
+        self.facts |= {"failed_gates": self.failed_gates} if self.failed_gates else {}
+        self._outputs.commit({**self._account(), "facts": self.facts})
+        seconds = self._finish()
         self.stop_progress()
         hidden = self.counts.rejected - SHOWN_REJECTS
         if hidden > 0 and not self.options.rejects:
             say(self.name, f"and {hidden} more bad lines: --rejects FILE keeps them")
         c = self.counts
-        self.say(
-            f"in {c.read}, out {c.written}, dropped {c.dropped}, rejected {c.rejected}, {ended - self._started:.1f} s"
-        )
+        self.say(f"in {c.read}, out {c.written}, dropped {c.dropped}, rejected {c.rejected}, {seconds:.1f} s")
+
+    def _finish(self) -> float:
+        """Write the manifest of the committed outputs and close the journal; returns the seconds of the run."""
+        ended = time.time()
+        if self.options.manifest or self._writes_manifest():
+            made = manifest.manifest_of(
+                self.fingerprint, self.options.seed, self.counts, self._started, ended, self.facts
+            )
+            manifest.write_manifest(self.manifest_path, made)
+        if self._outputs.journal:
+            self._outputs.journal.remove()
+        return ended - self._started
 
     def abandon(self) -> None:
         """End without committing: what is accounted for is flushed so that --resume can go on."""
         self.stop_progress()
-        if self._outputs.journal:
+        journal = self._outputs.journal
+        if not journal or self._torn:
+            return
+        if self._consumed:
             self._outputs.flush(self._account())
+        else:
+            self._outputs.discard()
+            journal.remove()
 
     def stop_progress(self) -> None:
         """Take the progress bar away."""
@@ -204,7 +219,7 @@ class Run:
         entry = {
             "file": line.file, "line": line.number, "error": error, "raw": line.raw.decode("utf-8", "replace"),
         }
-        self._pending_rejects.append((line.index, encode(entry)))
+        heapq.heappush(self._pending_rejects, (line.index, encode(entry)))
 
     def write(self, outcomes: Iterable[Outcome | list[Outcome]]) -> None:
         """Consume a stage: one outcome for each line that `read` gave, in the same order.
@@ -212,10 +227,14 @@ class Run:
         A list is taken as one piece: a resumed run never starts inside it.
         """
         for piece in outcomes:
+            self._torn = True
             for outcome in piece if isinstance(piece, list) else [piece]:
                 self._take(outcome)
-            if self._outputs.due():
+            due = self._outputs.due()
+            if due:
                 self._take_rejects_up_to(self._consumed)
+            self._torn = False
+            if due:
                 self._outputs.flush(self._account())
 
     def _take(self, outcome: Outcome) -> None:
@@ -260,13 +279,15 @@ class Run:
 
     def _open_outputs(self) -> None:
         options = self.options
-        sinks: dict[str, outputs.Sink] = {"output": outputs.sink_for(options.output, options.shard_records)}
+        sinks: dict[str, outputs.Sink] = {}
+        if self.lines_out:
+            sinks["output"] = outputs.sink_for(options.output, options.shard_records)
         for name in ("dropped", "rejects"):
             target = getattr(options, name)
             if target:
                 sinks[name] = outputs.sink_for(target)
         self._outputs = outputs.Outputs(sinks, None)
-        main = sinks["output"]
+        main = sinks.get("output")
         if not isinstance(main, outputs.FileSink):
             return
         target = main.target
@@ -278,20 +299,19 @@ class Run:
             if entry and (self.resumable or entry.get("done")):
                 self._restore(entry)
                 return
-        for sink in sinks.values():
-            sink.discard()
+        self._outputs.discard()
+        if self.manifest_path.is_file():
+            self.manifest_path.unlink()
         self._outputs.journal.start(self.fingerprint.to_dict())
 
     def _restore(self, entry: dict[str, Any]) -> None:
         self.counts = Counts(**entry["counts"])
         self._skip = self._consumed = entry["consumed"]
         if entry.get("done"):
-            for sink in self._outputs.sinks.values():
-                if isinstance(sink, outputs.FileSink):
-                    sink.finish_commit()
-            self._outputs.sinks = {}
-            self._skip = 1 << 62
-            return
+            self.facts = entry["facts"]
+            self._outputs.finish_commit(entry)
+            self._finish()
+            raise AlreadyDone(self.facts.get("failed_gates", []))
         self._outputs.restore(entry)
         self.say(f"going on after {self._consumed} lines")
 
@@ -306,7 +326,7 @@ class Run:
 
     def _take_rejects_up_to(self, index: int | None) -> None:
         while self._pending_rejects and (index is None or self._pending_rejects[0][0] < index):
-            position, entry = self._pending_rejects.popleft()
+            position, entry = heapq.heappop(self._pending_rejects)
             self._consumed = max(self._consumed, position + 1)
             self._outputs.write("rejects", entry)
 
