@@ -1,0 +1,357 @@
+"""The `transformers` engine: batched sampling from a causal language model on this machine; the home of torch here.
+
+A batch is a few prompts x n samples. Prompts are left-padded and read once; their key-value cache is then repeated for
+the samples, and samples that have ended leave the batch. Each sample draws from its own generator, so what it becomes
+does not depend on its neighbours, up to the rounding of the sums in the model. Models whose layers keep no key-value
+cache (linear attention) are not supported.
+
+Shapes: P prompts, B samples of a batch, L prompt tokens, T tokens so far, V vocabulary.
+"""
+
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import torch
+from jinja2 import TemplateError
+from torch import Tensor
+from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache
+from transformers.cache_utils import DynamicLayer
+from transformers.utils import logging as transformers_logging
+
+from dc_tools.core.errors import CannotRun
+from dc_tools.core.records import Finish
+from dc_tools.rollout.engine import Prompt, Sample, Sampling, sample_seed
+
+COMPACT_BELOW = 0.8
+"""Ended samples are cut out of the batch once at most this share of its rows still grows: a cut copies the cache."""
+NUCLEUS_START = 256
+"""Top tokens looked at first for top-p: most distributions need no more, and a full sort is slow."""
+SPARE_TOKENS = 64
+"""The cache grows by at least so many tokens at a time, not by one: each growth copies it."""
+
+
+class TransformersEngine:
+    """Samples from `model`, which it shares and never copies; `version` is what its owner says the weights are."""
+
+    def __init__(self, model: Any, tokenizer: Any, name: str, batch_prompts: int = 4) -> None:
+        self.model = model
+        self.tokenizer = tokenizer
+        self.name = name
+        self.batch_prompts = batch_prompts
+        self.version = ""
+        self.end_ids = _end_ids(model, tokenizer)
+        self.positions: int | None = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+
+    @classmethod
+    def load(cls, directory: str | Path, *, device: str = "auto", batch_prompts: int = 4) -> "TransformersEngine":
+        """The model saved in `directory`, named after it. Errors: `CannotRun`."""
+        model, tokenizer = load_model(directory, device)
+        return cls(model, tokenizer, Path(directory).resolve().name, batch_prompts)
+
+    def encode(self, prompt: Prompt) -> list[int]:
+        """Ids of the chat, opened for the assistant and begun with the prefix.
+
+        Where a chat template knows no system message, that one opens the first message of the user. A tokenizer
+        without a template gets the plain text `role: content`, a message a paragraph.
+        """
+        messages = [dict(message) for message in prompt.messages]
+        if not self.tokenizer.chat_template:
+            text = "\n\n".join([f"{m['role']}: {m['content']}" for m in messages] + ["assistant: "])
+            return list(self.tokenizer(text + prompt.prefix)["input_ids"])
+        try:
+            text = self._templated(messages)
+        except TemplateError:
+            text = self._templated(_without_system(messages))
+        return list(self.tokenizer(text + prompt.prefix, add_special_tokens=False)["input_ids"])
+
+    def generate(self, prompts: Iterable[Prompt], sampling: Sampling) -> Iterator[list[Sample]]:
+        """For each prompt its samples; prompts are taken `batch_prompts` at a time, when they are needed.
+
+        At temperature 0 the log-probabilities are those of temperature 1. A prompt beyond the model's positions gets
+        `error` samples; an answer that reaches them ends with `length`. Errors: `CannotRun` when memory runs out.
+        """
+        waiting = iter(prompts)
+        while batch := list(islice(waiting, self.batch_prompts)):
+            yield from self._samples(batch, sampling)
+
+    def close(self) -> None:
+        """Nothing to give back: the weights belong to whoever loaded them."""
+
+    def _templated(self, messages: list[dict[str, str]]) -> str:
+        return str(self.tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False))
+
+    def _samples(self, prompts: list[Prompt], sampling: Sampling) -> list[list[Sample]]:
+        groups = []
+        for prompt in prompts:
+            ids = self.encode(prompt)
+            room = sampling.max_tokens if self.positions is None else self.positions - len(ids)
+            budget = min(sampling.max_tokens, room)
+            groups.append([_Growing(prompt, ids, budget, sampling.seed, i) for i in range(sampling.n)])
+        fitting = [group for group in groups if group and group[0].budget > 0]
+        if fitting:
+            with torch.inference_mode(), _evaluating(self.model), _memory_errors(len(fitting), sampling.n):
+                self._grow(fitting, sampling)
+        return [[self._finished(sample) for sample in group] for group in groups]
+
+    def _grow(self, groups: list[list["_Growing"]], sampling: Sampling) -> None:
+        """Sample until each sample of each group has its `finish`."""
+        rows: list[_Growing | None] = [sample for group in groups for sample in group]
+        batch = _Batch(self.model, [group[0].prompt_ids for group in groups], self.tokenizer.pad_token_id or 0)
+        logits_BV = batch.repeated(sampling.n)
+        while True:
+            uniform_B = [sample.rng.random() if sample else 0.0 for sample in rows]
+            ids_B, logprobs_B = draw(logits_BV, uniform_B, sampling.temperature, sampling.top_p)
+            for row, (token, logprob) in enumerate(zip(ids_B.tolist(), logprobs_B.tolist(), strict=True)):
+                sample = rows[row]
+                if sample and self._ends(sample, token, logprob):
+                    rows[row] = None
+            alive = [row for row, sample in enumerate(rows) if sample]
+            if not alive:
+                return
+            if len(alive) <= COMPACT_BELOW * len(rows):
+                ids_B = ids_B[batch.keep(alive)]
+                rows = [rows[row] for row in alive]
+            logits_BV = batch.advanced(ids_B)
+
+    def _ends(self, sample: "_Growing", token: int, logprob: float) -> bool:
+        """Add a token to `sample` and set its `finish` if it was the last."""
+        sample.ids.append(token)
+        sample.logprobs.append(logprob)
+        if token in self.end_ids or self._meets_stop(sample):
+            sample.finish = Finish.STOP
+        elif len(sample.ids) == sample.budget:
+            sample.finish = Finish.LENGTH
+        return sample.finish is not None
+
+    def _meets_stop(self, sample: "_Growing") -> bool:
+        """Whether the last token completed a stop string: a token is at least a byte, so a short tail will tell."""
+        stops = sample.prompt.stop
+        if not stops:
+            return False
+        tail = self._decoded(sample.ids[-max(len(stop.encode()) for stop in stops) - 4 :])
+        return any(stop in tail for stop in stops)
+
+    def _decoded(self, ids: list[int]) -> str:
+        return str(self.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
+
+    def _finished(self, sample: "_Growing") -> Sample:
+        """The sample as it goes out, its text cut after the stop string that ended it."""
+        account: dict[str, Any] = {"prompt_ids": sample.prompt_ids, "seed": sample.seed, "version": self.version}
+        if sample.finish is None:
+            error = f"the prompt has {len(sample.prompt_ids)} tokens, the model only {self.positions} positions"
+            return Sample("", Finish.ERROR, error=error, **account)
+        text = self._decoded(sample.ids)
+        ends = [text.index(stop) + len(stop) for stop in sample.prompt.stop if stop in text]
+        text = sample.prompt.prefix + text[: min(ends, default=None)]
+        return Sample(text, sample.finish, token_ids=sample.ids, logprobs=sample.logprobs, **account)
+
+
+class _Growing:
+    """A sample while it grows; `budget` is the most tokens it may get."""
+
+    def __init__(self, prompt: Prompt, prompt_ids: list[int], budget: int, seed: int, index: int) -> None:
+        self.prompt = prompt
+        self.prompt_ids = prompt_ids
+        self.budget = budget
+        self.seed = sample_seed(seed, prompt.id, index)
+        self.rng = Random(self.seed)
+        self.ids: list[int] = []
+        self.logprobs: list[float] = []
+        self.finish: Finish | None = None
+
+
+class _Batch:
+    """The model's side of a batch: its cache, the mask over it and the position of each row."""
+
+    def __init__(self, model: Any, prompt_ids: list[list[int]], pad: int) -> None:
+        self.model = model
+        self.device = next(model.parameters()).device
+        width = max(map(len, prompt_ids))
+        self.cache = DynamicCache(config=model.config)
+        self.cache.layers = [_RoomyLayer() if type(each) is DynamicLayer else each for each in self.cache.layers]
+        self.mask_BT = self._rows([[0] * (width - len(ids)) + [1] * len(ids) for ids in prompt_ids])
+        self.position_B = self.mask_BT.sum(1) - 1
+        self._ids_PL = self._rows([[pad] * (width - len(ids)) + ids for ids in prompt_ids])
+
+    def repeated(self, n: int) -> Tensor:
+        """Read the prompts once, then make n rows of each; returns logits_BV of the next token."""
+        positions_PL = (self.mask_BT.cumsum(1) - 1).clamp(min=0)
+        logits_PV = self._forward(self._ids_PL, positions_PL)
+        self.cache.batch_repeat_interleave(n)
+        self.mask_BT = self.mask_BT.repeat_interleave(n, 0)
+        self.position_B = self.position_B.repeat_interleave(n, 0)
+        return logits_PV.repeat_interleave(n, 0)
+
+    def keep(self, rows: list[int]) -> Tensor:
+        """Drop all rows but these; returns them as an index."""
+        kept_B = torch.tensor(rows, device=self.device)
+        self.cache.batch_select_indices(kept_B)
+        self.mask_BT, self.position_B = self.mask_BT[kept_B], self.position_B[kept_B]
+        return kept_B
+
+    def advanced(self, ids_B: Tensor) -> Tensor:
+        """Give each row its next token; returns logits_BV of the one after it."""
+        self.mask_BT = torch.cat([self.mask_BT, self.mask_BT.new_ones(len(ids_B), 1)], 1)
+        self.position_B = self.position_B + 1
+        return self._forward(ids_B[:, None], self.position_B[:, None])
+
+    def _forward(self, ids: Tensor, positions: Tensor) -> Tensor:
+        logits: Tensor = self.model(
+            input_ids=ids, attention_mask=self.mask_BT, position_ids=positions, past_key_values=self.cache,
+            use_cache=True, logits_to_keep=1,
+        ).logits
+        return logits[:, -1]
+
+    def _rows(self, rows: list[list[int]]) -> Tensor:
+        return torch.tensor(rows, device=self.device)
+
+
+class _RoomyLayer(DynamicLayer):  # type: ignore[misc]  # transformers is not followed by mypy
+    """A cache layer with spare room behind its last token, so that a token more is written, not copied together."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._room: tuple[Tensor, Tensor] | None = None
+
+    def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
+        """Append the states of new tokens (rows, heads, tokens, width); returns all of them."""
+        before = self.get_seq_length()
+        if before == 0:
+            self.lazy_initialization(key_states, value_states)
+            self.keys, self.values = key_states, value_states
+            return self.keys, self.values
+        after = before + key_states.shape[2]
+        if self._room is None or self._room[0].shape[2] < after:
+            spare = max(SPARE_TOKENS, before // 4)
+            self._room = _with_room(self.keys, after + spare), _with_room(self.values, after + spare)
+        keys, values = self._room
+        keys[:, :, before:after], values[:, :, before:after] = key_states, value_states
+        self.keys, self.values = keys[:, :, :after], values[:, :, :after]
+        return self.keys, self.values
+
+    def batch_repeat_interleave(self, repeats: int) -> None:
+        """Make `repeats` rows of each."""
+        self._room = None
+        super().batch_repeat_interleave(repeats)
+
+    def batch_select_indices(self, indices: Tensor) -> None:
+        """Keep the rows `indices`."""
+        self._room = None
+        super().batch_select_indices(indices)
+
+
+def draw(logits_BV: Tensor, uniform_B: Sequence[float], temperature: float, top_p: float) -> tuple[Tensor, Tensor]:
+    """One token a row by inverse CDF in order of the vocabulary; returns ids_B and their log-probabilities_B.
+
+    `uniform_B` lies in [0, 1). Temperature 0 takes the likeliest token, with its log-probability at temperature 1.
+    """
+    logprobs_BV = (logits_BV.float() / (temperature or 1.0)).log_softmax(-1)
+    if temperature == 0:
+        ids_B1 = logprobs_BV.argmax(-1, keepdim=True)
+    else:
+        if top_p < 1:
+            logprobs_BV = nucleus(logprobs_BV, top_p)
+        cdf_BV = logprobs_BV.exp().cumsum(-1, dtype=torch.float64)
+        at_B1 = torch.tensor(uniform_B, dtype=torch.float64, device=cdf_BV.device)[:, None] * cdf_BV[:, -1:]
+        ids_B1 = torch.searchsorted(cdf_BV, at_B1, right=True)
+    return ids_B1[:, 0], logprobs_BV.gather(1, ids_B1)[:, 0]
+
+
+def nucleus(logprobs_BV: Tensor, top_p: float) -> Tensor:
+    """The log-probabilities of the fewest likeliest tokens that hold `top_p` together, renormalised; -inf elsewhere.
+
+    Tokens that tie with the last one are kept. Holtzman et al. 2020, "The Curious Case of Neural Text Degeneration".
+    """
+    size = logprobs_BV.shape[-1]
+    count = min(NUCLEUS_START, size)
+    while True:
+        top_BK = logprobs_BV.topk(count, -1).values
+        mass_BK = top_BK.exp().cumsum(-1, dtype=torch.float64)
+        if count == size or bool((mass_BK[:, -1] >= top_p).all()):
+            break
+        count = min(8 * count, size)
+    within_BK = mass_BK - top_BK.exp() < top_p
+    within_BK[:, 0] = True
+    least_B1 = top_BK.masked_fill(~within_BK, torch.inf).min(-1, keepdim=True).values
+    return logprobs_BV.masked_fill(logprobs_BV < least_B1, -torch.inf).log_softmax(-1)
+
+
+def load_model(directory: str | Path, device: str = "auto") -> tuple[Any, Any]:
+    """Model in evaluation mode, float32 on a CPU and bfloat16 elsewhere, and tokenizer. Errors: `CannotRun`."""
+    path = Path(directory)
+    if not (path / "config.json").is_file():
+        hint = "an adapter: merge it into its model" if (path / "adapter_config.json").is_file() else "no config.json"
+        raise CannotRun(f"{directory}: not a model folder ({hint}); --model takes what save_pretrained wrote")
+    where = pick_device(device)
+    dtype = torch.float32 if where.type == "cpu" else torch.bfloat16
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(path)
+        model = AutoModelForCausalLM.from_pretrained(path, dtype=dtype).to(where)
+    except (torch.OutOfMemoryError, MemoryError):
+        raise CannotRun(f"{directory}: the model does not fit into the memory of {where}") from None
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise CannotRun(f"{directory}: the model cannot be loaded: {first}") from error
+    return model.eval(), tokenizer
+
+
+def pick_device(name: str) -> torch.device:
+    """`auto` is the first GPU, or the CPU where there is none. Errors: `CannotRun` for what torch does not know."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise CannotRun(f"--device {name}: {str(error).splitlines()[0]}") from None
+    return device
+
+
+def _with_room(states: Tensor, tokens: int) -> Tensor:
+    rows, heads, before, width = states.shape
+    room = states.new_empty(rows, heads, tokens, width)
+    room[:, :, :before] = states
+    return room
+
+
+def _without_system(messages: list[dict[str, str]]) -> list[dict[str, str]]:
+    if len(messages) < 2 or messages[0]["role"] != "system":
+        return messages
+    system, first, *rest = messages
+    return [{**first, "content": f"{system['content']}\n\n{first['content']}"}, *rest]
+
+
+def _end_ids(model: Any, tokenizer: Any) -> frozenset[int]:
+    ends = getattr(model.generation_config, "eos_token_id", None)
+    found = set(ends if isinstance(ends, list) else [ends]) | {tokenizer.eos_token_id}
+    return frozenset(found - {None})
+
+
+@contextlib.contextmanager
+def _evaluating(model: Any) -> Iterator[None]:
+    """The model in evaluation mode, and back in the mode it was in."""
+    training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(training)
+
+
+@contextlib.contextmanager
+def _memory_errors(prompts: int, n: int) -> Iterator[None]:
+    """Turn running out of memory into a `CannotRun` that says what to lower."""
+    try:
+        yield
+    except (MemoryError, torch.OutOfMemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "memory" not in str(error):
+            raise
+        raise CannotRun(
+            f"out of memory with {prompts} prompts x {n} samples: lower --batch-prompts, --n or --max-tokens"
+        ) from error
