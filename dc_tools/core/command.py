@@ -121,7 +121,8 @@ def _run_once(run: Run, function: Callable[..., None]) -> Exit:
         raise
     if run.failed_gates:
         raise GateFailed("; ".join(run.failed_gates))
-    return Exit.REJECTS if run.counts.rejected > run.options.max_rejects else Exit.DONE
+    flawed = run.counts.rejected + run.faults
+    return Exit.REJECTS if flawed > run.options.max_rejects else Exit.DONE
 
 
 def _contained(name: str, options: Options, work: Callable[[], Exit]) -> int:

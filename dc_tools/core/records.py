@@ -225,6 +225,10 @@ class Fields(dict[str, msgspec.Raw]):
         """Set `name` to a struct or plain value."""
         self[name] = msgspec.Raw(encode(value))
 
+    def put_raw(self, name: str, raw: bytes) -> None:
+        """Set `name` to JSON bytes."""
+        self[name] = msgspec.Raw(raw)
+
     def to_bytes(self) -> bytes:
         """The object as JSON on one line; raw values are written as they came."""
         return msgspec.json.encode(dict(self))

@@ -98,6 +98,8 @@ class Run:
     failed_gates: list[str] = field(default_factory=list)
     """What `fail_gate` was told."""
 
+    faults: int = 0
+
     def __post_init__(self) -> None:
         self._started = time.time()
         self._consumed = 0
@@ -113,6 +115,10 @@ class Run:
         """One line for people on stderr, unless --quiet."""
         if not self.options.quiet:
             say(self.name, text)
+
+    def add_faults(self, number: int) -> None:
+        """Count records that met an internal error: they are kept, and the exit code says so as for bad lines."""
+        self.faults += number
 
     def fail_gate(self, text: str) -> None:
         """Remember that a threshold was missed: the outputs are still made whole, then the command ends with code 4."""
