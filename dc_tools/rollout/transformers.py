@@ -292,12 +292,15 @@ def load_model(directory: str | Path, device: str = "auto") -> tuple[Any, Any]:
     transformers_logging.disable_progress_bar()
     try:
         tokenizer = AutoTokenizer.from_pretrained(path)
-        model = AutoModelForCausalLM.from_pretrained(path, dtype=dtype).to(where)
+        model, info = AutoModelForCausalLM.from_pretrained(path, dtype=dtype, output_loading_info=True)
+        model = model.to(where)
     except (torch.OutOfMemoryError, MemoryError):
         raise CannotRun(f"{directory}: the model does not fit into the memory of {where}") from None
-    except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
+    except Exception as error:  # each library below has its own errors for a broken file
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise CannotRun(f"{directory}: the model cannot be loaded: {first}") from error
+    if missing := sorted(info["missing_keys"]):
+        raise CannotRun(f"{directory}: {len(missing)} weights are missing, among them {missing[0]}")
     return model.eval(), tokenizer
 
 
