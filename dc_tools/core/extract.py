@@ -6,7 +6,11 @@ answer without a fence has no code.
 
 import re
 
-_FENCE = re.compile(r"^[ \t]{0,3}(`{3,}|~{3,})[ \t]*([^\n`]*)$", re.MULTILINE)
+_FENCE = re.compile(
+    r"(?:(?:^[ \t]{0,3}|(?<=[^\s`])[ \t]*)(?P<ticks>`{3,})|^[ \t]{0,3}(?P<tildes>~{3,}))[ \t]*(?P<info>[^\n`]*)$",
+    re.MULTILINE,
+)
+"""A fence ends its line. Backticks may stand behind other text, as models write them; tildes begin a line."""
 
 
 def answer_of(text: str) -> str:
@@ -26,7 +30,7 @@ def extract_code(text: str) -> str | None:
     code: str | None = None
     opened, start = "", 0
     for match in _FENCE.finditer(answer):
-        fence, info = match[1], match[2].strip()
+        fence, info = match["ticks"] or match["tildes"], match["info"].strip()
         if not opened:
             opened, start = fence, match.end() + 1
         elif fence[0] == opened[0] and len(fence) >= len(opened) and not info:

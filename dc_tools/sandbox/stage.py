@@ -1,6 +1,6 @@
 """Judge whatever on a line lacks a verdict: its solutions and its rollouts."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
@@ -40,7 +40,8 @@ class Tally:
 
     def add(self, verdict: Verdict) -> None:
         """Count one verdict."""
-        self.counts[verdict.status] = self.counts.get(verdict.status, 0) + 1
+        name = verdict.status.value
+        self.counts[name] = self.counts.get(name, 0) + 1
 
     @property
     def faults(self) -> int:
@@ -79,7 +80,8 @@ def _begin(line: Line, problem: Problem, pool: JudgePool) -> _Pending:
             same[code] = pool.submit(problem, code)
         return same[code]
 
-    for name, entries in (("solutions", problem.solutions), ("rollouts", problem.rollouts)):
+    lists: dict[str, Sequence[Solution | Rollout]] = {"solutions": problem.solutions, "rollouts": problem.rollouts}
+    for name, entries in lists.items():
         if all(entry.verdict is not None for entry in entries):
             continue
         raws = line.fields.get_as(name, list[msgspec.Raw], [])

@@ -1,0 +1,1 @@
+"""dc-learn: GRPO+ on problems whose answers are checked by running tests, driven over Ray."""
