@@ -1,0 +1,50 @@
+"""dc-curate: the flags."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from dc_tools.core.command import command
+from dc_tools.core.run import Run
+from dc_tools.curate.formats import Format
+
+
+def _print_schema(asked: bool) -> None:
+    if asked:
+        import orjson
+
+        from dc_tools.core.records import json_schema
+
+        sys.stdout.write(orjson.dumps(json_schema(), option=orjson.OPT_INDENT_2).decode() + "\n")
+        raise typer.Exit
+
+
+@command("dc-curate", dropped="dropped")
+def main(
+    run: Run,
+    format: Annotated[Format, typer.Option(help="The rows' format; auto decides row by row.")] = Format.AUTO,
+    min_tests: Annotated[int, typer.Option(min=1, help="Distinct tests a problem must have.")] = 5,
+    max_complexity: Annotated[int, typer.Option(min=1, help="Cyclomatic complexity its solution may have.")] = 15,
+    min_coverage: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of the solution's branches that the tests must take.")
+    ] = 0.8,
+    verify: Annotated[bool, typer.Option(help="Run the solution on its tests, twice, and measure coverage.")] = True,
+    print_schema: Annotated[
+        bool, typer.Option("--print-schema", is_eager=True, callback=_print_schema, help="Print the record's schema.")
+    ] = False,
+) -> None:
+    """Turn raw dataset rows into problems whose reference solution is verified.
+
+    Reads HumanEval, MBPP, LeetCodeDataset and our own records. A problem is kept with what was measured in `curation`;
+    it is dropped, with the reason, for: too few tests, a complex or failing or nondeterministic solution, branches that
+    no test takes, tests that are not JSON or not equalities. Where test code must be run to be understood, and for
+    verification, programs run in the sandbox only.
+    """
+    from dc_tools.curate.report import table
+    from dc_tools.curate.stage import Settings, curate
+
+    settings = Settings(format, min_tests, max_complexity, min_coverage, verify)
+    run.write(curate(run.read_raw(), settings, run.options.workers))
+    for row in table(run.counts):
+        run.say(row)

@@ -1,0 +1,71 @@
+"""What a source makes of one row: the problem, and where the tests' values are not written down, how to learn them."""
+
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+
+from dc_tools.core.records import Checker, CheckerType, Line, Problem, Test, TestKind
+from dc_tools.curate.asserts import FLOAT_TOLERANCE, Checks
+from dc_tools.curate.reasons import Reason, Refusal
+from dc_tools.curate.syntax import holds_float
+
+
+@dataclass(frozen=True)
+class Script:
+    """Test code that only running it, with the reference solution in the candidate's place, turns into tests."""
+
+    program: str
+    """The reference solution as a whole program."""
+    target: str
+    """The expression, in the program's namespace, of the function under test."""
+    code: str
+    """The test code; where it defines `check`, that is called with the function."""
+    names: frozenset[str]
+    """The names by which the test code calls the function."""
+    kind: TestKind
+    """What its tests are."""
+
+
+@dataclass
+class Draft:
+    """One problem on its way through the filters."""
+
+    problem: Problem
+    script: Script | None = None
+    checks: Checks | None = None
+    """What was read in the script's code."""
+    left_out: Counter[str] = field(default_factory=Counter)
+    """Tests that could not become ours: what was in the way, and how many."""
+    own: Line | None = None
+    """The row itself where it is a record already, so that what we do not know passes through."""
+
+    @property
+    def must_run(self) -> bool:
+        """Whether the tests are still to be learned by running the script."""
+        return bool(self.checks and self.checks.must_run)
+
+
+def draft_of(problem: Problem, script: Script, checks: Checks) -> Draft | Refusal:
+    """The draft of a problem whose tests are written as asserts."""
+    draft = Draft(problem, script, checks)
+    return draft if checks.must_run else with_tests(draft, checks.tests, checks.left_out)
+
+
+def with_tests(draft: Draft, tests: list[Test], left_out: Counter[str]) -> Draft | Refusal:
+    """The draft with its tests, and the checker that their values ask for."""
+    if not tests:
+        return Refusal(Reason.PARSE_ERROR, f"no test can be said in JSON: {in_words(left_out)}")
+    problem, script, checks = draft.problem, draft.script, draft.checks
+    assert script is not None and checks is not None
+    problem.tests = [Test(each.input, each.output, script.kind) for each in tests]
+    draft.left_out = left_out
+    if checks.tolerance is not None:
+        problem.checker = Checker(CheckerType.FLOAT, checks.tolerance)
+    elif any(holds_float(json.loads(each.output)) for each in tests):
+        problem.checker = Checker(CheckerType.FLOAT, FLOAT_TOLERANCE)
+    return draft
+
+
+def in_words(left_out: Counter[str]) -> str:
+    """Counts of what was left out, for a message."""
+    return ", ".join(f"{why} ({count})" for why, count in sorted(left_out.items()))

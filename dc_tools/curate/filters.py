@@ -1,0 +1,88 @@
+"""The filters that need no running: pure functions from a problem to nothing, or to the reason why it is dropped."""
+
+import json
+from collections import Counter
+
+from dc_tools.core.records import Mode, Problem, Solution, Test
+from dc_tools.curate.complexity import Complexity
+from dc_tools.curate.coverage import Coverage
+from dc_tools.curate.draft import in_words
+from dc_tools.curate.reasons import Reason, Refusal
+
+PYTHON = frozenset({"python", "python3", "py"})
+SHOWN = 60
+
+
+def contradicting_tests(problem: Problem) -> Refusal | None:
+    """Two tests with the same input must agree on the output."""
+    known: dict[str, Test] = {}
+    for test in problem.tests:
+        first = known.setdefault(test.input, test)
+        if not _same_output(first.output, test.output, problem.mode):
+            detail = f"tests contradict each other: input {_shown(test.input)} gives"
+            return Refusal(Reason.PARSE_ERROR, f"{detail} {_shown(first.output)} and {_shown(test.output)}")
+    return None
+
+
+def distinct_tests(problem: Problem) -> list[Test]:
+    """The tests without those whose input was seen before."""
+    return list({test.input: test for test in reversed(problem.tests)}.values())[::-1]
+
+
+def enough_tests(problem: Problem, minimum: int, left_out: Counter[str]) -> Refusal | None:
+    """At least `minimum` tests."""
+    found = len(problem.tests)
+    if found >= minimum:
+        return None
+    missing = f"; left out: {in_words(left_out)}" if left_out else ""
+    return Refusal(Reason.FEW_TESTS, f"{found} distinct tests, {minimum} are asked for{missing}")
+
+
+def telling_tests(problem: Problem) -> Refusal | None:
+    """A function that returns nothing on every test is judged by something that we cannot see."""
+    if problem.mode is Mode.FUNCTION and all(test.output.strip() == "null" for test in problem.tests):
+        return Refusal(Reason.NEEDS_CHECKER, "every expected value is null: the function changes its argument?")
+    return None
+
+
+def reference_of(problem: Problem) -> int | Refusal:
+    """The place of the first Python solution."""
+    for place, solution in enumerate(problem.solutions):
+        if _is_python(solution):
+            return place
+    languages = sorted({solution.lang for solution in problem.solutions})
+    return Refusal(Reason.NO_SOLUTION, f"only in {', '.join(languages)}" if languages else "no solution is listed")
+
+
+def simple_enough(complexity: Complexity, maximum: int) -> Refusal | None:
+    """No block of the reference above `maximum`."""
+    if complexity.value <= maximum:
+        return None
+    return Refusal(Reason.COMPLEXITY_HIGH, f"{complexity.block} has complexity {complexity.value}, above {maximum}")
+
+
+def covered_enough(coverage: Coverage, minimum: float) -> Refusal | None:
+    """At least the share `minimum` of the reference's branches taken by the tests."""
+    if coverage.ratio >= minimum:
+        return None
+    taken = f"{coverage.covered} of {coverage.branches} branches ({coverage.ratio:.0%})"
+    return Refusal(Reason.COVERAGE_LOW, f"the tests take {taken}, {minimum:.0%} are asked for")
+
+
+def _is_python(solution: Solution) -> bool:
+    return solution.lang.lower() in PYTHON
+
+
+def _same_output(first: str, second: str, mode: Mode) -> bool:
+    if first.strip() == second.strip():
+        return True
+    if mode is not Mode.FUNCTION:
+        return False
+    try:
+        return bool(json.loads(first) == json.loads(second))
+    except (ValueError, RecursionError):
+        return False
+
+
+def _shown(text: str) -> str:
+    return text.strip() if len(text) <= SHOWN else f"{text[:SHOWN]}..."

@@ -1,0 +1,25 @@
+"""One file for each raw format: a row in, a draft or a refusal out. A row of the wrong types is a `BadLine`."""
+
+from collections.abc import Callable
+
+from dc_tools.core.errors import BadLine
+from dc_tools.core.records import Line
+from dc_tools.curate.draft import Draft
+from dc_tools.curate.formats import Format, chosen
+from dc_tools.curate.reasons import Refusal
+from dc_tools.curate.sources import humaneval, leetcode, mbpp, plain
+
+SOURCES: dict[Format, Callable[[Line], Draft | Refusal]] = {
+    Format.HUMANEVAL: humaneval.draft,
+    Format.MBPP: mbpp.draft,
+    Format.LEETCODE: leetcode.draft,
+    Format.PLAIN: plain.draft,
+}
+
+
+def draft(line: Line, wanted: Format) -> Draft | Refusal:
+    """What `line` holds, read as `wanted`. Errors: `BadLine` for a row of another or an unknown shape."""
+    format_ = chosen(wanted, line.fields)
+    if not isinstance(format_, Format):
+        raise BadLine(format_)
+    return SOURCES[format_](line)

@@ -1,0 +1,112 @@
+"""LeetCodeDataset, both of its shapes: a method of `class Solution` and a `check(candidate)` of asserts.
+
+v0.3.1 has the statement in `problem_description`; v0.1.0 has it, oddly, in `meta.question_title`.
+"""
+
+import re
+
+import msgspec
+
+from dc_tools.core.records import Entry, Line, Mode, Problem, Solution, Source, TestKind
+from dc_tools.curate.asserts import read_checks
+from dc_tools.curate.draft import Draft, Script, draft_of
+from dc_tools.curate.reasons import Reason, Refusal
+from dc_tools.curate.syntax import NotPython, Signature, function_named, heading_of, parse, signature_of
+
+DATASET, LICENSE = "leetcode", "Apache-2.0"
+ENTRY_POINT = re.compile(r"(\w+)\(\)\.(\w+)")
+NODE = re.compile(r"(?:Optional\[)?['\"]?(ListNode|TreeNode)['\"]?\]?")
+
+
+class Meta(msgspec.Struct):
+    """v0.1.0's account of the problem."""
+
+    question_title: str = ""
+    difficulty: str = ""
+    lang_code: str = ""
+
+
+class Row(msgspec.Struct):
+    """What is read of a row."""
+
+    task_id: str
+    completion: str
+    entry_point: str
+    test: str
+    prompt: str = ""
+    query: str = ""
+    problem_description: str = ""
+    starter_code: str = ""
+    difficulty: str = ""
+    tags: list[str] = []
+    estimated_date: str | None = None
+    meta: Meta = msgspec.field(default_factory=Meta)
+
+
+def draft(line: Line) -> Draft | Refusal:
+    """The problem of one row."""
+    row = line.decode(Row)
+    names = ENTRY_POINT.fullmatch(row.entry_point)
+    if not names:
+        return Refusal(Reason.PARSE_ERROR, f"entry_point '{row.entry_point}' is not of the form Class().method")
+    class_name, method = names[1], names[2]
+    try:
+        function = function_named(parse(row.completion), method, class_name)
+    except NotPython as error:
+        return Refusal(Reason.PARSE_ERROR, f"completion: {error}")
+    if function is None:
+        return Refusal(Reason.NO_SOLUTION, f"completion does not define {class_name}.{method}")
+    signature = signature_of(function, method=True)
+    starter = row.starter_code or row.meta.lang_code or f"class {class_name}:\n    {heading_of(function)}"
+    entry = _entry(class_name, method, starter.rstrip(), signature)
+    if isinstance(entry, Refusal):
+        return entry
+    checks = read_checks(row.test, frozenset({"candidate"}), entry, signature.names)
+    if isinstance(checks, Refusal):
+        return checks
+    script = Script(
+        f"{row.prompt}\n\n{row.completion}", row.entry_point, row.test, frozenset({"candidate"}), TestKind.PRIVATE
+    )
+    return draft_of(_problem(row, entry), script, checks)
+
+
+def _entry(class_name: str, method: str, starter: str, signature: Signature) -> Entry | Refusal:
+    """The method with the types of its arguments; linked lists and trees only where they stand alone."""
+    types = [_type_of(each) for each in [*signature.annotations, signature.returns]]
+    if None in types:
+        annotation = [*signature.annotations, signature.returns][types.index(None)]
+        return Refusal(Reason.PARSE_ERROR, f"an argument or value of type {annotation} has no JSON form")
+    if signature.returns == "None":
+        return Refusal(Reason.NEEDS_CHECKER, "the method changes its argument and returns nothing")
+    known = [each for each in types if each is not None]
+    arguments = known[:-1] if set(known[:-1]) - {"json"} else []
+    return Entry(method, class_name, starter, arguments, known[-1])
+
+
+def _type_of(annotation: str) -> str | None:
+    """`json`, `ListNode` or `TreeNode`; None for a structure of nodes."""
+    node = NODE.fullmatch(annotation)
+    if node:
+        return node[1]
+    return None if re.search(r"\b(?:ListNode|TreeNode|Node)\b", annotation) else "json"
+
+
+def _problem(row: Row, entry: Entry) -> Problem:
+    difficulty = (row.difficulty or row.meta.difficulty).lower()
+    return Problem(
+        id=f"{DATASET}/{row.task_id}",
+        tests=[],
+        statement=(row.problem_description or row.meta.question_title or row.query).strip(),
+        mode=Mode.FUNCTION,
+        entry=entry,
+        solutions=[Solution(row.completion)],
+        source=Source(
+            DATASET,
+            native_id=row.task_id,
+            url=f"https://leetcode.com/problems/{row.task_id}/",
+            license=LICENSE,
+            date=row.estimated_date,
+        ),
+        difficulty=difficulty or None,
+        tags=row.tags,
+    )

@@ -1,0 +1,92 @@
+"""What running the reference solution shows: that it solves its tests, twice alike, and which branches they take."""
+
+from typing import Any
+
+from msgspec import structs
+
+from dc_tools.core.records import Checker, CheckerType, Limits, Mode, Problem, Status, Verdict
+from dc_tools.curate.coverage import Coverage, NotCovered, probed
+from dc_tools.curate.reasons import Reason, Refusal
+from dc_tools.sandbox.compare import difference, value_difference
+from dc_tools.sandbox.judge import Executions, JudgePool, program_of
+
+OK = "OK"
+SHOWN_TESTS = 60
+PROBED_TIME = 3.0
+"""Times the CPU limit that the program with probes may take: the limit itself was held without them."""
+
+
+class SandboxFault(Exception):
+    """The sandbox could not run the program; says nothing of the program."""
+
+
+def verified(problem: Problem, code: str, pool: JudgePool) -> Coverage | Refusal:
+    """The branch coverage of a reference that passes all tests in two runs; else why not. Errors: `SandboxFault`."""
+    first = _judged(problem, code, pool)
+    if first.status is not Status.AC:
+        return _failed(problem, first, _judged(problem, code, pool))
+    try:
+        program = probed(code)
+    except NotCovered as error:
+        return Refusal(Reason.COVERAGE_LOW, f"cannot be measured: {error}")
+    second = _executed(problem, program.code, pool, probes=max(1, len(program.is_branch)))
+    refusal = _disagreement(problem, [test.output for test in problem.tests], second, problem.checker)
+    if not refusal and problem.checker.type is not CheckerType.DEFAULT:
+        third = _executed(problem, code, pool)
+        refusal = _disagreement(problem, [run.output for run in second.runs], third, Checker())
+    return refusal or program.coverage(second.probes)
+
+
+def reference_facts(problem: Problem, place: int) -> dict[str, Any]:
+    """The record's account of a verified reference; no times, so that the same input gives the same bytes."""
+    total = len(problem.tests)
+    return {"solution": place, "status": Status.AC.value, "passed": total, "total": total, "runs": 2}
+
+
+def _judged(problem: Problem, code: str, pool: JudgePool) -> Verdict:
+    verdict = pool.judge(problem, code)
+    if verdict.status is Status.IE:
+        raise SandboxFault(verdict.message)
+    return verdict
+
+
+def _executed(problem: Problem, code: str, pool: JudgePool, probes: int = 0) -> Executions:
+    program = program_of(problem, code)
+    if probes:
+        limits = Limits(problem.limits.time_s * PROBED_TIME, problem.limits.memory_mb)
+        program = structs.replace(program, probes=probes, limits=limits)
+    done = pool.execute(program, [test.input for test in problem.tests])
+    if any(run.status == Status.IE for run in done.runs):
+        raise SandboxFault(done.runs[-1].message)
+    return done
+
+
+def _failed(problem: Problem, first: Verdict, second: Verdict) -> Refusal:
+    said = _said(problem, first)
+    if (first.status, first.passed) != (second.status, second.passed):
+        return Refusal(Reason.NONDETERMINISTIC, f"first run: {said}; second run: {_said(problem, second)}")
+    return Refusal(Reason.TIMEOUT if first.status is Status.TLE else Reason.SOLUTION_FAILS, said)
+
+
+def _said(problem: Problem, verdict: Verdict) -> str:
+    if verdict.status is Status.AC:
+        return "AC"
+    message = f": {verdict.message}" if verdict.message else ""
+    given = _shown(problem.tests[verdict.passed].input)
+    return f"{verdict.status} on test {verdict.passed + 1} of {verdict.total} (input {given}){message}"
+
+
+def _disagreement(problem: Problem, wanted: list[str], given: Executions, checker: Checker) -> Refusal | None:
+    """A refusal where a second run of an accepted reference answers otherwise."""
+    compare = value_difference if problem.mode is Mode.FUNCTION else difference
+    if len(given.runs) != len(wanted):
+        return Refusal(Reason.NONDETERMINISTIC, f"second run: {given.runs[-1].status} {given.runs[-1].message}")
+    for number, (want, run) in enumerate(zip(wanted, given.runs, strict=True), 1):
+        found = run.message or run.status if run.status != OK else compare(want, run.output, checker)
+        if found is not None:
+            return Refusal(Reason.NONDETERMINISTIC, f"second run, test {number} of {len(wanted)}: {found}")
+    return None
+
+
+def _shown(text: str) -> str:
+    return text.strip() if len(text) <= SHOWN_TESTS else f"{text[:SHOWN_TESTS]}..."
