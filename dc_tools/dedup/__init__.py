@@ -1,0 +1,1 @@
+"""dc-dedup: exact, verified near-duplicates with evidence, and decontamination against other files."""

@@ -1,0 +1,239 @@
+"""From a statement to its set of shingles: folding, the cut to the body, and shingle hashes of many texts at once.
+
+Shingle sets are exact; only their elements are 52-bit hashes, so a pair's common count is one too high with a
+probability of about |A| |B| / 2^52. Words are runs of letters, digits and underscores: punctuation and operators
+count in the exact hash of the whole statement, never in a shingle.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import xxhash
+
+from dc_tools.dedup.settings import Unit
+
+Hashes = npt.NDArray[np.uint64]
+Ints = npt.NDArray[np.int64]
+
+HASH_BITS = 52
+BATCH_TEXTS = 1 << (64 - HASH_BITS)
+"""Most texts in one call of `shingle_sets`: a text's number and a hash share one 64-bit sort key."""
+PAD = 16
+"""Bytes past the last text, so that eight bytes can be loaded from any place in it."""
+
+_SIGNS = {
+    "\N{LESS-THAN OR EQUAL TO}": "<=", "\N{GREATER-THAN OR EQUAL TO}": ">=", "\N{NOT EQUAL TO}": "!=",
+    "\N{MULTIPLICATION SIGN}": "*", "\N{MIDDLE DOT}": "*", "\N{DOT OPERATOR}": "*", "\N{MINUS SIGN}": "-",
+    "\N{EN DASH}": "-", "\N{EM DASH}": "-", "\N{LEFT SINGLE QUOTATION MARK}": "'",
+    "\N{RIGHT SINGLE QUOTATION MARK}": "'", "\N{LEFT DOUBLE QUOTATION MARK}": '"',
+    "\N{RIGHT DOUBLE QUOTATION MARK}": '"', "\N{ZERO WIDTH SPACE}": "", "\N{ZERO WIDTH NO-BREAK SPACE}": "",
+}
+_SIGN = re.compile(f"[{''.join(_SIGNS)}]")
+_RAISED = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿⁱ]+")
+_TAGS = re.compile(r"<sup>(.*?)</sup>")
+_COMMANDS = {
+    "leq": "<=", "le": "<=", "leqslant": "<=", "geq": ">=", "ge": ">=", "geqslant": ">=", "neq": "!=", "ne": "!=",
+    "lt": "<", "gt": ">", "times": "*", "cdot": "*", "ldots": "...", "dots": "...", "cdots": "...", "left": "",
+    "right": "", "text": "", "texttt": "", "textbf": "", "textit": "", "mathrm": "", "mathbf": "", "mathit": "",
+    "mathtt": "", "operatorname": "", "displaystyle": "", "quad": " ", "qquad": " ",
+}
+_LATEX = re.compile(r"\$+|\\[()\[\]]|\\[,;:! ]|\\([{}%&_#$])|\\([a-z]+)")
+_BRACED = re.compile(r"([\^_])[ \t]*\{([^{}\n]*)\}")
+_GROUP = re.compile(r"\{([\w.,+\- ]*)\}")
+_RAISING = re.compile(r"[ \t]*\^[ \t]*")
+
+_HEADING = re.compile(
+    r"\n[ \t#*_=>-]*(?:<[a-z/ ]+>[ \t*]*)*"
+    r"(?:(?:(?:standard|sample|example)[ \t]*)?(?:inputs?|outputs?)(?:[ \t]+(?:format|specification))?"
+    r"|examples?(?:[ \t]*#?\d+)?|samples?(?:[ \t]+(?:tests?|cases?|test[ \t]+cases?))?(?:[ \t]*#?\d+)?"
+    r"|constraints?|notes?|remarks?|follow[ \t-]?ups?|explanations?|scoring|hints?)"
+    r"(?:[ \t]+\d+)?[ \t*_=#-]*(?:[:<\n]|$)"
+)
+_WORD_CHARACTER = re.compile(r"\w")
+_FOREIGN_SIGN = re.compile(r"[^\x00-\x7f\w]")
+_UNSPACED = re.compile("([\u0e00-\u0eff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff])")
+
+_WORD_BYTES = bytes(c if c >= 128 or chr(c).isalnum() or c == ord("_") else 32 for c in range(256))
+_ODD_1, _ODD_2 = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD6E8FEB86659FD93)
+_LOW_BYTES = np.array([(1 << 8 * i) - 1 for i in range(9)], dtype=np.uint64)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What is remembered of a batch of statements. A statement without text has key 0 and an empty set."""
+
+    keys: Hashes
+    """Hash of each whole folded statement, whitespace squeezed."""
+    sizes: Ints
+    """Number of distinct shingles of each body."""
+    hashes: Hashes
+    """The bodies' shingle sets one after another, each sorted."""
+
+
+def prepare(statements: list[str], unit: Unit, k: int) -> Prepared:
+    """Fold, cut and shingle at most `BATCH_TEXTS` statements."""
+    keys = np.zeros(len(statements), dtype=np.uint64)
+    bodies = []
+    for i, statement in enumerate(statements):
+        folded = fold(statement)
+        squeezed = " ".join(folded.split())
+        if squeezed:
+            keys[i] = xxhash.xxh3_64_intdigest(_encoded(squeezed)) or 1
+        bodies.append(body_of(folded))
+    sizes, hashes = shingle_sets(bodies, unit, k)
+    return Prepared(keys, sizes, hashes)
+
+
+def fold(text: str) -> str:
+    """One spelling for what reads the same: NFKC, case, typographic signs, LaTeX, raised digits (`10^4`)."""
+    text = text.replace("\xa0", " ")
+    text = text.lower() if text.isascii() else _fold_unicode(text)
+    if "<sup>" in text:
+        text = _TAGS.sub(r"^\1", text)
+    if "\\" in text or "$" in text:
+        text = _GROUP.sub(r"\1", _BRACED.sub(r"\1\2", _LATEX.sub(_plain, text)))
+    elif "{" in text:
+        text = _BRACED.sub(r"\1\2", text)
+    if "^" in text:
+        text = _RAISING.sub("^", text)
+    return text
+
+
+def _fold_unicode(text: str) -> str:
+    text = _SIGN.sub(lambda found: _SIGNS[found[0]], _RAISED.sub(r"^\g<0>", text))
+    text = unicodedata.normalize("NFKC", text).casefold()
+    return text if unicodedata.is_normalized("NFKC", text) else unicodedata.normalize("NFKC", text)
+
+
+def body_of(folded: str) -> str:
+    """What comes before the first heading such as Examples, Input, Constraints or Note; all where that is nothing."""
+    found = _HEADING.search("\n" + folded)
+    if not found:
+        return folded
+    body = folded[: max(found.start() - 1, 0)]
+    return body if _WORD_CHARACTER.search(body) else folded
+
+
+def words_of(folded: str) -> list[str]:
+    """The words of a folded text, as they are shingled."""
+    return _word_bytes(folded).translate(_WORD_BYTES).decode("utf-8", "surrogatepass").split()
+
+
+def shingle_sets(texts: list[str], unit: Unit, k: int) -> tuple[Ints, Hashes]:
+    """Sizes and concatenated sorted hashes of the sets of shingles of `k` words or characters of folded texts.
+
+    A text shorter than `k` is one shingle as a whole; one without any text has none.
+    """
+    if not texts:
+        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.uint64)
+    tokens, counts = _word_tokens(texts) if unit is Unit.WORD else _char_tokens(texts)
+    text_of = np.repeat(np.arange(len(texts), dtype=np.uint64), counts)
+    starts = max(len(tokens) - k + 1, 0)
+    rolled = tokens[:starts].copy()
+    for i in range(1, k):
+        rolled = rolled * _ODD_1 + tokens[i : i + starts]
+    inside = text_of[:starts] == text_of[k - 1 :]
+    short, whole = _whole_texts(texts, counts < k)
+    owner = np.concatenate([text_of[:starts][inside], short])
+    hashes = np.concatenate([_mixed(rolled[inside]), whole])
+    return _distinct(owner, hashes, len(texts))
+
+
+def batches(statements: Iterator[str], texts: int, size: int = 1 << 24) -> Iterator[list[str]]:
+    """Lists of at most `texts` statements and, but for one long statement, `size` characters."""
+    batch: list[str] = []
+    held = 0
+    for statement in statements:
+        if batch and (len(batch) >= texts or held + len(statement) > size):
+            yield batch
+            batch, held = [], 0
+        batch.append(statement)
+        held += len(statement)
+    if batch:
+        yield batch
+
+
+def _plain(found: re.Match[str]) -> str:
+    if found[1]:
+        return found[1]
+    if found[2]:
+        return _COMMANDS.get(found[2], found[2])
+    return " " if found[0] in {"\\,", "\\;", "\\:", "\\ "} else ""
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _word_bytes(text: str) -> bytes:
+    """UTF-8 of `text`, scripts written without spaces taken apart, signs outside ASCII blanked."""
+    if not text.isascii():
+        text = _UNSPACED.sub(r" \1 ", _FOREIGN_SIGN.sub(" ", text))
+    return _encoded(text)
+
+
+def _word_tokens(texts: list[str]) -> tuple[Hashes, Ints]:
+    """Hashes of all words of all texts, and the number of words of each text."""
+    encoded = [_word_bytes(text) for text in texts]
+    buffer = np.frombuffer((b" ".join(encoded) + b" " * PAD).translate(_WORD_BYTES), dtype=np.uint8)
+    is_word = buffer != 32
+    edges = np.flatnonzero(is_word[1:] != is_word[:-1]) + 1
+    if is_word[0]:
+        edges = np.concatenate([[0], edges])
+    first, lengths = edges[::2], edges[1::2] - edges[::2]
+    ends = np.cumsum([len(each) + 1 for each in encoded])
+    counts = np.diff(np.searchsorted(first, ends), prepend=0)
+    return _word_hashes(buffer, first, lengths), counts.astype(np.int64)
+
+
+def _word_hashes(buffer: npt.NDArray[np.uint8], first: Ints, lengths: Ints) -> Hashes:
+    """A hash of the bytes of each word, eight bytes a step."""
+    loads: Hashes = np.ndarray((len(buffer) - 7,), dtype="<u8", buffer=buffer.data, strides=(1,))
+    hashes = _mixed(loads[first] & _LOW_BYTES[np.minimum(lengths, 8)]) + lengths.astype(np.uint64)
+    done = 8
+    longer = np.flatnonzero(lengths > done)
+    while len(longer):
+        rest = loads[first[longer] + done] & _LOW_BYTES[np.minimum(lengths[longer] - done, 8)]
+        hashes[longer] = _mixed(hashes[longer] * _ODD_1 + rest)
+        done += 8
+        longer = longer[lengths[longer] > done]
+    return hashes
+
+
+def _char_tokens(texts: list[str]) -> tuple[Hashes, Ints]:
+    """Hashes of all characters of all texts, whitespace squeezed, and the number of characters of each text."""
+    squeezed = [" ".join(text.split()) for text in texts]
+    points = np.frombuffer("".join(squeezed).encode("utf-32-le", "surrogatepass"), dtype="<u4")
+    return _mixed(points.astype(np.uint64) + _ODD_1), np.array([len(each) for each in squeezed], dtype=np.int64)
+
+
+def _whole_texts(texts: list[str], is_short: npt.NDArray[np.bool_]) -> tuple[Hashes, Hashes]:
+    """Numbers and hashes of the short texts: of their words, or of their characters where they have no word."""
+    numbers, hashes = [], []
+    for i in np.flatnonzero(is_short).tolist():
+        parts = words_of(texts[i]) or texts[i].split()
+        if parts:
+            numbers.append(i)
+            hashes.append(xxhash.xxh3_64_intdigest(_encoded(" ".join(parts)), seed=len(parts)))
+    return np.array(numbers, dtype=np.uint64), np.array(hashes, dtype=np.uint64)
+
+
+def _distinct(owner: Hashes, hashes: Hashes, texts: int) -> tuple[Ints, Hashes]:
+    """Group `hashes` by their text, sorted and without repeats, by one sort of (text, hash) keys."""
+    bits = np.uint64(HASH_BITS)
+    keys = (owner << bits) | (hashes >> np.uint64(64 - HASH_BITS))
+    keys.sort()
+    keys = keys[np.concatenate([[True], keys[1:] != keys[:-1]])] if len(keys) else keys
+    sizes = np.bincount((keys >> bits).astype(np.int64), minlength=texts)
+    return sizes, keys & np.uint64((1 << HASH_BITS) - 1)
+
+
+def _mixed(x: Hashes) -> Hashes:
+    """Spread every bit over all 64 (the finaliser of wyhash and rrmxmx kind)."""
+    x = (x ^ (x >> np.uint64(32))) * _ODD_2
+    x = (x ^ (x >> np.uint64(29))) * _ODD_1
+    return x ^ (x >> np.uint64(32))
