@@ -1,0 +1,67 @@
+"""The command dc-rollout."""
+
+from contextlib import closing
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dc_tools.core.command import command
+from dc_tools.core.errors import UsageError, missing_extra
+from dc_tools.core.run import Run
+from dc_tools.rollout.engine import Sampling
+from dc_tools.rollout.prompts import PromptStyle
+from dc_tools.rollout.stage import EngineName, sampled
+
+
+@command("dc-rollout", free_flags=frozenset({"base_url", "api_key_file", "concurrency", "timeout"}))
+def main(
+    run: Run,
+    model: Annotated[
+        str | None, typer.Option(help="Folder of a model (transformers), or the name it has on the server (openai).")
+    ] = None,
+    engine: Annotated[EngineName, typer.Option(help="Sample on this machine or from a server.")] = (
+        EngineName.TRANSFORMERS
+    ),
+    base_url: Annotated[
+        str | None, typer.Option(help="openai: the server, as http://localhost:8000/v1; key in OPENAI_API_KEY.")
+    ] = None,
+    api_key_file: Annotated[Path | None, typer.Option(help="openai: file that holds the API key.")] = None,
+    n: Annotated[int, typer.Option("--n", min=1, help="Samples of each problem.")] = 1,
+    temperature: Annotated[float, typer.Option(min=0.0, help="Sampling temperature; 0 is greedy.")] = 0.6,
+    top_p: Annotated[float, typer.Option(min=0.0, max=1.0, help="Sample from the likeliest tokens of this mass.")] = (
+        0.95
+    ),
+    max_tokens: Annotated[int, typer.Option(min=1, help="Most tokens of one answer.")] = 1024,
+    tokens: Annotated[bool, typer.Option("--tokens", help="Keep token ids and log-probabilities.")] = False,
+    prompt_style: Annotated[
+        PromptStyle, typer.Option(help="chat: instructions. fenced: an example and an open code block (small models).")
+    ] = PromptStyle.CHAT,
+    batch_prompts: Annotated[int, typer.Option(min=1, help="transformers: problems of one batch, n rows each.")] = 4,
+    concurrency: Annotated[int, typer.Option(min=1, help="openai: requests at a time.")] = 16,
+    timeout: Annotated[float, typer.Option(min=1.0, help="openai: seconds for one try of a request.")] = 600.0,
+    device: Annotated[str, typer.Option(help="transformers: auto, cpu, cuda, cuda:1, ...")] = "auto",
+) -> None:
+    """Sample answers to problems from a language model: adds `rollouts` to each line.
+
+    Each rollout has the text, the code found in it, why it ended, the model and the seed; dc-sandbox judges it.
+    Same input, flags and weights give the same bytes on a CPU; on a GPU or from a server only nearly so.
+    """
+    sampling = Sampling(n, temperature, top_p, max_tokens, run.options.seed)
+    if engine is EngineName.OPENAI:
+        from dc_tools.rollout.openai import connect
+
+        if base_url is None:
+            raise UsageError("--engine openai needs --base-url, as http://localhost:8000/v1")
+        server = connect(base_url, model, api_key_file, concurrency=concurrency, tokens=tokens, timeout_s=timeout)
+        with closing(server):
+            run.write(sampled(run, server, sampling, prompt_style, piece=1, tokens=tokens))
+        return
+    if model is None:
+        raise UsageError("--engine transformers needs --model FOLDER")
+    try:
+        from dc_tools.rollout.transformers import TransformersEngine
+    except ImportError as error:
+        raise missing_extra(error.name or "transformers", "train") from None
+    local = TransformersEngine.load(model, device=device, batch_prompts=batch_prompts)
+    run.write(sampled(run, local, sampling, prompt_style, piece=batch_prompts, tokens=tokens))

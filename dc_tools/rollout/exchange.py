@@ -1,0 +1,140 @@
+"""Exchanges with a server that may fail: JSON over HTTP with bounded concurrency, deadlines and patient retries.
+
+Coroutines run in one thread of their own, so that callers need no event loop and requests go on while they work.
+"""
+
+import asyncio
+import contextlib
+import email.utils
+import threading
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import Future
+from random import Random
+from typing import Any, TypeVar
+
+import httpx
+import msgspec
+
+LONGEST_PAUSE_S = 60.0
+CONNECT_S = 10.0
+RETRIED = frozenset({408, 409, 425, 429})
+"""Statuses besides 5xx that another try may cure."""
+
+T = TypeVar("T")
+
+
+class Refused(Exception):
+    """The server will not take this request as it is; asking again would not help."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(f"HTTP {status}: {reason}")
+        self.status = status
+
+
+class Failed(Exception):
+    """No answer after all tries."""
+
+
+class Exchange:
+    """The line to the server at `base_url`: at most `concurrency` requests at a time.
+
+    `timeout_s` bounds one try; `pause_s` is the first pause after a failure, and the pauses double.
+    """
+
+    def __init__(
+        self, base_url: str, *, api_key: str | None = None, concurrency: int = 16, timeout_s: float = 600.0,
+        tries: int = 6, pause_s: float = 1.0,
+    ) -> None:
+        self.base_url = base_url.rstrip("/")
+        self.timeout_s = timeout_s
+        self.tries = tries
+        self.pause_s = pause_s
+        self._jitter = Random()
+        self._slots = asyncio.Semaphore(concurrency)
+        self._client = httpx.AsyncClient(
+            headers={"Authorization": f"Bearer {api_key}"} if api_key else {},
+            limits=httpx.Limits(max_connections=concurrency, max_keepalive_connections=concurrency),
+            timeout=httpx.Timeout(timeout_s, connect=CONNECT_S),
+        )
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="exchange", daemon=True)
+        self._thread.start()
+
+    def submit(self, work: Coroutine[Any, Any, T]) -> "Future[T]":
+        """Start a coroutine in the exchange's thread."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+    async def get(self, path: str, type_: type[T]) -> T:
+        """The answer to GET as `type_`. Errors: `Refused`, `Failed`."""
+        return await self._tried(lambda: self._client.get(self.base_url + path), type_)
+
+    async def post(self, path: str, body: dict[str, Any], type_: type[T]) -> T:
+        """The answer to POST of `body` as `type_`. Errors: `Refused`, `Failed`."""
+        async with self._slots:
+            return await self._tried(lambda: self._client.post(self.base_url + path, json=body), type_)
+
+    def close(self) -> None:
+        """Drop what is under way and close all connections."""
+        if self._loop.is_closed():
+            return
+        with contextlib.suppress(TimeoutError):
+            self.submit(self._shut()).result(CONNECT_S)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(CONNECT_S)
+        self._loop.close()
+
+    async def _shut(self) -> None:
+        others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        await self._client.aclose()
+
+    async def _tried(self, send: Callable[[], Awaitable[httpx.Response]], type_: type[T]) -> T:
+        trouble = ""
+        for attempt in range(self.tries):
+            pause = self._pause(attempt)
+            try:
+                async with asyncio.timeout(self.timeout_s):
+                    response = await send()
+                if response.is_success:
+                    return msgspec.json.decode(response.content, type=type_)
+                if response.status_code not in RETRIED and response.status_code < 500:
+                    raise Refused(response.status_code, _reason(response))
+                trouble = f"HTTP {response.status_code}: {_reason(response)}"
+                pause = _retry_after(response.headers.get("retry-after"), pause)
+            except (httpx.TransportError, TimeoutError, msgspec.DecodeError) as error:
+                trouble = f"{type(error).__name__}: {error}".rstrip(": ")
+            if attempt + 1 < self.tries:
+                await asyncio.sleep(pause)
+        raise Failed(f"{self.tries} tries, the last: {trouble}")
+
+    def _pause(self, attempt: int) -> float:
+        """Seconds before the next try: doubling, with jitter, so that many clients do not come back at once."""
+        return min(LONGEST_PAUSE_S, self.pause_s * 2.0**attempt) * self._jitter.uniform(0.5, 1.0)
+
+
+def _reason(response: httpx.Response) -> str:
+    """The server's own words, on one line."""
+    try:
+        found = response.json()
+        error = found.get("error", found) if isinstance(found, dict) else found
+        text = str(error.get("message") or error) if isinstance(error, dict) else str(error)
+    except ValueError:
+        text = response.text
+    return " ".join(text.split())[:300] or response.reason_phrase
+
+
+def _retry_after(value: str | None, pause: float) -> float:
+    """Seconds that a Retry-After header (seconds or a date) asks for, at most `LONGEST_PAUSE_S`; else `pause`."""
+    if value is None:
+        return pause
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            seconds = email.utils.parsedate_to_datetime(value).timestamp() - time.time()
+        except ValueError:
+            return pause
+    return min(max(seconds, 0.0), LONGEST_PAUSE_S)

@@ -1,0 +1,75 @@
+"""The stage: problems in, the same lines with rollouts added out."""
+
+from collections import deque
+from collections.abc import Iterator
+from enum import StrEnum
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from dc_tools.core.errors import BadLine
+from dc_tools.core.extract import extract_code
+from dc_tools.core.records import Finish, Line, Problem, Rollout, Tokens, encode
+from dc_tools.core.run import Kept, Outcome, Run
+from dc_tools.rollout.engine import Prompt, Sample, Sampling
+from dc_tools.rollout.prompts import PromptStyle, render
+
+if TYPE_CHECKING:
+    from dc_tools.rollout.openai import OpenAIEngine
+    from dc_tools.rollout.transformers import TransformersEngine
+
+
+class EngineName(StrEnum):
+    """Where samples come from."""
+
+    TRANSFORMERS = "transformers"
+    OPENAI = "openai"
+
+
+def sampled(
+    run: Run, engine: "TransformersEngine | OpenAIEngine", sampling: Sampling, style: PromptStyle, *,
+    piece: int, tokens: bool,
+) -> Iterator[list[Outcome]]:
+    """The lines of `run` with their rollouts, `piece` lines at a time; lines that ask nothing are rejected.
+
+    Where the engine works in batches, `piece` must be its batch size: a resumed run then meets the same batches.
+    """
+    waiting: deque[Line] = deque()
+
+    def ask() -> Iterator[Prompt]:
+        for line, problem in run.read(Problem):
+            try:
+                prompt = render(problem, style)
+            except BadLine as error:
+                run.reject(line, error.error)
+                continue
+            waiting.append(line)
+            yield prompt
+
+    failed = 0
+    answers = engine.generate(ask(), sampling)
+    while batch := list(islice(answers, piece)):
+        failed += sum(sample.finish is Finish.ERROR for samples in batch for sample in samples)
+        yield [Kept(_with_rollouts(waiting.popleft(), samples, engine.name, tokens)) for samples in batch]
+    run.facts |= {"model": engine.name, "failed_samples": failed}
+    if failed:
+        run.say(f"{failed} samples failed: their rollouts have finish 'error' and say why")
+
+
+def rollout_of(sample: Sample, model: str, *, tokens: bool) -> Rollout:
+    """The record of a sample; `tokens` keeps the ids and log-probabilities where the engine gave both."""
+    whole = bool(sample.token_ids) and len(sample.token_ids) == len(sample.logprobs)
+    kept = Tokens(sample.prompt_ids, sample.token_ids, sample.logprobs) if tokens and whole else None
+    return Rollout(
+        text=sample.text, finish=sample.finish, model=model, seed=sample.seed, tokens=kept,
+        code=extract_code(sample.text), error=sample.error,
+    )
+
+
+def _with_rollouts(line: Line, samples: list[Sample], model: str, tokens: bool) -> Line:
+    """`line` with a rollout for each sample behind those it has, which stay as they came."""
+    found = [bytes(raw) for raw in line.fields.get_as("rollouts", list[msgspec.Raw], [])]
+    found += [encode(rollout_of(sample, model, tokens=tokens)) for sample in samples]
+    line.fields["rollouts"] = msgspec.Raw(b"[" + b",".join(found) + b"]")
+    return line
