@@ -1,0 +1,181 @@
+"""One evaluation from lines to scores: judge what lacks a verdict, count, gate, and write the report.
+
+What happens to each line is in judging.py and tally.py; this file is the order in which it happens.
+"""
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from dc_tools.core.errors import BadLine, UsageError
+from dc_tools.core.manifest import write_atomic
+from dc_tools.core.outputs import FLUSH_BYTES, sink_for
+from dc_tools.core.records import Line, Problem, encode
+from dc_tools.core.run import Run
+from dc_tools.eval.benchmarks import Benchmark, load
+from dc_tools.eval.curves import read_curves
+from dc_tools.eval.gates import failures, parse_gates
+from dc_tools.eval.groups import GroupBy, parse_group_by
+from dc_tools.eval.judging import Grader, Item, Judging
+from dc_tools.eval.report import ReportData, render
+from dc_tools.eval.rows import Rows, row_names
+from dc_tools.eval.samples import matched
+from dc_tools.eval.sampling import Asked, sampled
+from dc_tools.eval.summary import Summary, parse_ks
+from dc_tools.eval.tables import all_tables, as_markdown, as_text
+
+if TYPE_CHECKING:
+    from dc_tools.sandbox.judge import JudgePool
+
+SCHEMA = "dc-eval/1"
+IN_FLIGHT = 8
+"""Rollouts being judged ahead of the reader, per worker."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the flags ask for, parsed; `asked` is None where no model is sampled."""
+
+    ks: list[int]
+    group_by: list[GroupBy]
+    minimums: list[str]
+    judge: bool
+    format: str
+    dataset: str | None
+    data: str | None
+    samples_out: str | None
+    report: str | None
+    runs: list[str]
+    asked: Asked | None
+
+
+def wanted(k: str, group_by: str, asked: Asked | None, **rest: Any) -> Wanted:
+    """The flags, checked before any work is done. Errors: `UsageError`."""
+    ks = parse_ks(k)
+    if asked and asked.sampling.n < max(ks):
+        raise UsageError(f"pass@{max(ks)} needs n >= k: --n is {asked.sampling.n}")
+    if rest["format"] not in ("json", "markdown"):
+        raise UsageError(f"--format {rest['format']}: choose json or markdown")
+    if (rest["dataset"] is None) != (rest["data"] is None):
+        raise UsageError("--datasets NAME and --data DIR belong together")
+    if rest["samples_out"] == "-":
+        raise UsageError("--samples-out needs a file: stdout is for the scores")
+    return Wanted(ks=ks, group_by=parse_group_by(group_by), asked=asked, **rest)
+
+
+def evaluate(run: Run, want: Wanted) -> None:
+    """Read, judge and count all lines of `run`, then write what `want` asks for."""
+    from dc_tools.sandbox.judge import JudgePool
+
+    names = _rows_of(run, want)
+    gates = parse_gates(want.minimums, want.ks, list(dict.fromkeys(names.values())))
+    curves = read_curves(want.runs)
+    rows = Rows(list(dict.fromkeys(names.values())), want.ks)
+    seen = ReportData(list(rows.tallies)) if want.report else None
+    with JudgePool(run.options.workers) as pool, _kept(want.samples_out) as keep:
+        benchmark = load(want.dataset, Path(want.data or ""), pool) if want.dataset else None
+        for line, problem in _judged(run, want, benchmark, names, pool):
+            _count(run, line, problem, rows, names[line.file], seen)
+            keep(line)
+    summaries = rows.summaries(want.group_by, run.options.seed)
+    if want.report and seen:
+        title = ", ".join(summaries) if len(summaries) <= 3 else f"{len(summaries)} runs"
+        write_atomic(Path(want.report), render(summaries, want.ks, seen, curves, title))
+    _tell(run, want, summaries)
+    for text in failures(gates, summaries):
+        run.fail_gate(text)
+
+
+def _rows_of(run: Run, want: Wanted) -> dict[str, str]:
+    """File -> row. A model sampled on a benchmark is one row without a file, named after the benchmark."""
+    if not (want.asked and want.dataset):
+        return row_names(run.files)
+    if run.files != [os.devnull]:
+        raise UsageError("--model with --datasets takes its problems from --data, not from FILE")
+    return {os.devnull: want.dataset}
+
+
+def _judged(
+    run: Run, want: Wanted, benchmark: Benchmark | None, names: Mapping[str, str], pool: "JudgePool"
+) -> Iterator[Item]:
+    """The lines of all rows with verdicts, sampled first where a model is asked."""
+    items: Iterator[Item]
+    if benchmark and want.asked:
+        items = ((Line(encode(p), run.files[0], i + 1, i), p) for i, p in enumerate(benchmark.problems))
+    elif benchmark:
+        items = matched(run, run.read_raw(), benchmark, names)
+    else:
+        items = run.read(Problem)
+    if want.asked:
+        items = sampled(run, items, want.asked)
+    if not want.judge:
+        yield from items
+        return
+    grader: Grader = benchmark.grader(pool) if benchmark else pool
+    judging = Judging(grader, IN_FLIGHT * run.options.workers)
+    yield from judging.lines(items)
+    run.add_faults(judging.faults)
+
+
+def _count(run: Run, line: Line, problem: Problem, rows: Rows, row: str, seen: ReportData | None) -> None:
+    try:
+        rows.add(row, problem)
+    except BadLine as error:
+        run.reject(line, error.error)
+        return
+    if seen:
+        seen.add(row, problem)
+
+
+def _tell(run: Run, want: Wanted, summaries: Mapping[str, Summary]) -> None:
+    """The scores: tables for people on stderr, one object (or Markdown) as the output."""
+    tables = all_tables(summaries, want.ks)
+    run.say("pass@k with 95 % intervals over problems\n\n" + "\n\n".join(map(as_text, tables)) + "\n")
+    for name, summary in summaries.items():
+        for remark in _remarks(summary):
+            run.say(f"{name}: {remark}")
+    if want.format == "markdown":
+        run.write_line(orjson.Fragment("\n\n".join(map(as_markdown, tables)).encode()))
+    elif len(summaries) == 1:
+        run.write_line({"schema": SCHEMA, **next(iter(summaries.values()))})
+    else:
+        run.write_line({"schema": SCHEMA, "runs": summaries})
+
+
+def _remarks(summary: Summary) -> list[str]:
+    """What a reader of the scores must know, in words."""
+    bare = summary["without_rollouts"]
+    said = [
+        (bare["count"], f"problems have no rollouts and are not in the mean: {', '.join(bare['ids'][:5])}"),
+        (summary["internal_errors"], "rollouts could not be judged (IE) and are not scored"),
+        (summary["engine_errors"], "rollouts failed in the engine and are not scored"),
+        (summary["unjudged"], "rollouts have no verdict and are not scored"),
+        (summary["no_code"]["count"], "answers have no code and count as failures"),
+    ]
+    return [f"{count} {text}" for count, text in said if count]
+
+
+@contextlib.contextmanager
+def _kept(target: str | None) -> Iterator[Callable[[Line], None]]:
+    """A function that keeps a judged line in `target`, which is whole or absent."""
+    if target is None:
+        yield lambda line: None
+        return
+    sink = sink_for(target)
+
+    def keep(line: Line) -> None:
+        sink.write(line.to_bytes())
+        if sink.pending > FLUSH_BYTES:
+            sink.flush()
+
+    try:
+        yield keep
+    except BaseException:
+        sink.discard()
+        raise
+    sink.commit()

@@ -1,0 +1,92 @@
+"""Verdicts for rollouts that have none. Lines come out in order, with many rollouts judged at the same time."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Protocol
+
+import msgspec
+
+from dc_tools.core.extract import extract_code
+from dc_tools.core.records import Fields, Finish, Line, Problem, Rollout, Status, Verdict
+
+NO_CODE = "the answer has no code block"
+Item = tuple[Line, Problem]
+
+
+class Grader(Protocol):
+    """Whatever judges a program: the sandbox's pool, or a benchmark's own rules on top of it."""
+
+    def submit(self, problem: Problem, code: str) -> "Future[Verdict]":
+        """Start judging `code`."""
+        ...
+
+
+@dataclass(frozen=True)
+class _Pending:
+    line: Line
+    problem: Problem
+    verdicts: dict[int, "Future[Verdict]"]
+    """By the rollout's place on its line."""
+
+
+class Judging:
+    """Gives a verdict to each rollout that lacks one; an answer without code is CE.
+
+    At most about `in_flight` rollouts are being judged ahead of the reader. `faults` counts the IE verdicts made.
+    """
+
+    def __init__(self, grader: Grader, in_flight: int) -> None:
+        self.faults = 0
+        self._grader = grader
+        self._in_flight = in_flight
+
+    def lines(self, items: Iterable[Item]) -> Iterator[Item]:
+        """The same lines with their verdicts."""
+        waiting: deque[_Pending] = deque()
+        flying = 0
+        for line, problem in items:
+            waiting.append(self._start(line, problem))
+            flying += len(waiting[-1].verdicts)
+            while waiting and flying >= self._in_flight:
+                flying -= len(waiting[0].verdicts)
+                yield self._finish(waiting.popleft())
+        while waiting:
+            yield self._finish(waiting.popleft())
+
+    def _start(self, line: Line, problem: Problem) -> _Pending:
+        verdicts: dict[int, Future[Verdict]] = {}
+        same: dict[str | None, Future[Verdict]] = {None: _no_code(problem)}
+        for index, rollout in enumerate(problem.rollouts):
+            if rollout.verdict is None and rollout.finish is not Finish.ERROR:
+                rollout.code = extract_code(rollout.text) if rollout.code is None else rollout.code
+                if rollout.code is not None and rollout.code not in same:
+                    same[rollout.code] = self._grader.submit(problem, rollout.code)
+                verdicts[index] = same[rollout.code]
+        return _Pending(line, problem, verdicts)
+
+    def _finish(self, pending: _Pending) -> Item:
+        for index, future in pending.verdicts.items():
+            verdict = future.result()
+            self.faults += verdict.status is Status.IE
+            pending.problem.rollouts[index].verdict = verdict
+        if pending.verdicts:
+            _write_back(pending.line, pending.problem.rollouts, list(pending.verdicts))
+        return pending.line, pending.problem
+
+
+def _no_code(problem: Problem) -> "Future[Verdict]":
+    settled: Future[Verdict] = Future()
+    settled.set_result(Verdict(Status.CE, passed=0, total=len(problem.tests), message=NO_CODE))
+    return settled
+
+
+def _write_back(line: Line, rollouts: list[Rollout], judged: list[int]) -> None:
+    """Put code and verdict of the `judged` rollouts on the line; all else in them stays as it came."""
+    entries = [Fields.parse(bytes(raw)) for raw in line.fields.get_as("rollouts", list[msgspec.Raw], [])]
+    for index in judged:
+        if rollouts[index].code is not None:
+            entries[index].put("code", rollouts[index].code)
+        entries[index].put("verdict", rollouts[index].verdict)
+    line.fields.put_raw("rollouts", b"[" + b",".join(entry.to_bytes() for entry in entries) + b"]")

@@ -1,0 +1,74 @@
+"""The rows of an evaluation: each input file is one, with its tallies and its summary."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from dc_tools.core.errors import BadLine, UsageError
+from dc_tools.core.records import Problem
+from dc_tools.eval.groups import GroupBy
+from dc_tools.eval.summary import Summary, summarize
+from dc_tools.eval.tally import Tally, tally
+
+_SUFFIXES = re.compile(r"(\.(jsonl|json|gz|zst|parquet))+$")
+_SHARD = re.compile(r"part-\d+")
+
+
+class Rows:
+    """Tallies by row name, in the order of the files; a row without lines is kept, with zero problems."""
+
+    def __init__(self, names: Sequence[str], ks: Sequence[int]) -> None:
+        self.ks = ks
+        self.tallies: dict[str, list[Tally]] = {name: [] for name in names}
+        self._seen: set[tuple[str, str]] = set()
+
+    def add(self, name: str, problem: Problem) -> None:
+        """Count one problem.
+
+        Errors: `BadLine` for an id that the row has already, `UsageError` for rollouts, but fewer than k.
+        """
+        if (name, problem.id) in self._seen:
+            raise BadLine(f"the id '{problem.id}' came before: one problem is one line, with all its rollouts")
+        n, k = len(problem.rollouts), max(self.ks)
+        if 0 < n < k:
+            raise UsageError(f"pass@{k} needs n >= k rollouts of each problem: {problem.id} has n = {n}")
+        self._seen.add((name, problem.id))
+        self.tallies[name].append(tally(problem))
+
+    def summaries(self, group_by: Sequence[GroupBy], seed: int) -> dict[str, Summary]:
+        """The summary of each row."""
+        return {name: summarize(tallies, self.ks, group_by, seed) for name, tallies in self.tallies.items()}
+
+
+def row_names(files: Sequence[str]) -> dict[str, str]:
+    """File -> row: the file's name without suffixes; shards are one row, named as their folder.
+
+    Where two files of different folders share a name, the folder is put before it.
+    """
+    short = {file: _name(file) for file in files}
+    owners: dict[str, set[str]] = {}
+    for file, name in short.items():
+        owners.setdefault(name, set()).add(_home(file))
+    return {file: name if len(owners[name]) == 1 else _long(file) for file, name in short.items()}
+
+
+def _is_shard(file: str) -> bool:
+    return _SHARD.match(Path(file).name) is not None
+
+
+def _name(file: str) -> str:
+    if file == "-":
+        return "stdin"
+    path = Path(file)
+    return path.resolve().parent.name if _is_shard(file) else _SUFFIXES.sub("", path.name) or path.name
+
+
+def _home(file: str) -> str:
+    """What the file's row stands for: the folder of shards, or the file itself."""
+    return str(Path(file).resolve().parent if _is_shard(file) else Path(file).resolve()) if file != "-" else file
+
+
+def _long(file: str) -> str:
+    if file == "-":
+        return "stdin"
+    return _home(file) if _is_shard(file) else f"{Path(file).resolve().parent.name}/{Path(file).name}"

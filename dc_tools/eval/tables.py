@@ -1,0 +1,80 @@
+"""Summaries as tables for people: aligned text for the terminal, Markdown for a page."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from dc_tools.core.records import Status
+from dc_tools.eval.summary import Summary
+
+Table = list[list[str]]
+
+
+def score_table(rows: Mapping[str, Summary], ks: Sequence[int]) -> Table:
+    """One line per row: problems, rollouts, pass@k with its interval, and what went wrong."""
+    head = ["run", "problems", "rollouts", *(f"pass@{k}" for k in ks), "truncated", "no code", "tokens"]
+    body = [
+        [
+            name, str(s["problems"]), str(s["rollouts"]), *(estimate_text(s[f"pass@{k}"]) for k in ks),
+            percent(s["truncated"]["rate"]), percent(s["no_code"]["rate"]), number(s["response_tokens"]["mean"]),
+        ]
+        for name, s in rows.items()
+    ]
+    return [head, *body]
+
+
+def group_tables(rows: Mapping[str, Summary], ks: Sequence[int]) -> Iterator[tuple[str, Table]]:
+    """For each grouping its table: one line per group and row."""
+    for by in dict.fromkeys(by for summary in rows.values() for by in summary["groups"]):
+        head = [by, "run", "problems", *(f"pass@{k}" for k in ks)]
+        body = [
+            [label, name, str(group["problems"]), *(estimate_text(group[f"pass@{k}"]) for k in ks)]
+            for name, s in rows.items()
+            for label, group in s["groups"][by].items()
+        ]
+        yield by, [head, *sorted(body, key=lambda line: line[0])]
+
+
+def verdict_table(rows: Mapping[str, Summary]) -> Table:
+    """One line per row, one column per verdict that occurs."""
+    found = [s.value for s in Status if any(s.value in each["verdicts"] for each in rows.values())]
+    return [["run", *found], *([n, *(str(s["verdicts"].get(v, 0)) for v in found)] for n, s in rows.items())]
+
+
+def all_tables(rows: Mapping[str, Summary], ks: Sequence[int]) -> list[Table]:
+    """Scores, verdicts and groups."""
+    return [score_table(rows, ks), verdict_table(rows), *(table for _, table in group_tables(rows, ks))]
+
+
+def estimate_text(estimate: Summary) -> str:
+    """`52.0 % [40.0, 64.0]`."""
+    if estimate["value"] is None:
+        return "-"
+    interval = "" if estimate["low"] is None else f" [{100 * estimate['low']:.1f}, {100 * estimate['high']:.1f}]"
+    return f"{100 * estimate['value']:.1f} %{interval}"
+
+
+def percent(share: float | None) -> str:
+    """`1.5 %`, or a dash where unknown."""
+    return "-" if share is None else f"{100 * share:.1f} %"
+
+
+def number(value: float | None) -> str:
+    """A whole number, or a dash where unknown."""
+    return "-" if value is None else f"{value:.0f}"
+
+
+def as_text(table: Table) -> str:
+    """Columns aligned, the first to the left."""
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    return "\n".join("  ".join(_aligned(line, widths)).rstrip() for line in table)
+
+
+def as_markdown(table: Table) -> str:
+    """A pipe table; pipes inside cells are escaped."""
+    head, *body = [[cell.replace("|", "\\|") for cell in line] for line in table]
+    rule = ["---", *("---:" for _ in head[1:])]
+    return "\n".join(f"| {' | '.join(line)} |" for line in (head, rule, *body))
+
+
+def _aligned(line: list[str], widths: list[int]) -> list[str]:
+    first, *others = zip(line, widths, strict=True)
+    return [first[0].ljust(first[1]), *(cell.rjust(width) for cell, width in others)]

@@ -1,0 +1,74 @@
+"""What one problem's rollouts came to, counted once; all scores are made from these counts."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from dc_tools.core.extract import extract_code
+from dc_tools.core.records import Finish, Problem, Rollout, Status
+from dc_tools.eval.groups import GroupBy, labels
+
+
+@dataclass
+class Tally:
+    """The counts of one problem."""
+
+    id: str
+    rollouts: int = 0
+    """Rollouts on the line; `n` is what is left of them to score."""
+    n: int = 0
+    """Rollouts with a verdict other than IE, and answers without code."""
+    c: int = 0
+    """Those of `n` that passed."""
+    verdicts: Counter[Status] = field(default_factory=Counter)
+    no_code: int = 0
+    """Answers in which no program was found: scored as failures."""
+    truncated: int = 0
+    """Answers that used up their token budget."""
+    engine_errors: int = 0
+    """Rollouts that the engine failed to sample: not scored."""
+    unjudged: int = 0
+    """Rollouts with code and no verdict (--no-judge): not scored."""
+    tokens: int = 0
+    with_tokens: int = 0
+    """Rollouts whose response tokens are known, and those tokens in all."""
+    groups: dict[GroupBy, list[str]] = field(default_factory=dict)
+
+    @property
+    def internal(self) -> int:
+        """Rollouts that the judge could not judge: never scored against a model."""
+        return self.verdicts[Status.IE]
+
+
+def tally(problem: Problem) -> Tally:
+    """Count the rollouts of `problem`."""
+    found = Tally(problem.id, groups={by: labels(problem, by) for by in GroupBy})
+    for rollout in problem.rollouts:
+        _count(found, rollout)
+    return found
+
+
+def lacks_code(rollout: Rollout) -> bool:
+    """Whether no program was found in the answer; a verdict made on a program that is not shown counts as code."""
+    ran = rollout.verdict is not None and rollout.verdict.status is not Status.CE
+    return not ran and rollout.code is None and extract_code(rollout.text) is None
+
+
+def _count(found: Tally, rollout: Rollout) -> None:
+    found.rollouts += 1
+    found.truncated += rollout.finish is Finish.LENGTH
+    if rollout.tokens is not None:
+        found.tokens += len(rollout.tokens.ids)
+        found.with_tokens += 1
+    if rollout.finish is Finish.ERROR:
+        found.engine_errors += 1
+        return
+    missing = lacks_code(rollout)
+    found.no_code += missing
+    if rollout.verdict is not None:
+        found.verdicts[rollout.verdict.status] += 1
+        found.n += rollout.verdict.status is not Status.IE
+        found.c += rollout.verdict.status is Status.AC
+    elif missing:
+        found.n += 1
+    else:
+        found.unjudged += 1
