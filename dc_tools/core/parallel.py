@@ -1,8 +1,9 @@
 """An ordered parallel map over processes: results in input order, at most `ahead` x workers items in flight."""
 
-import ctypes
+import multiprocessing
 import os
 import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -14,7 +15,6 @@ from dc_tools.core.errors import CannotRun
 
 A = TypeVar("A")
 B = TypeVar("B")
-PR_SET_PDEATHSIG = 1
 
 
 def default_workers() -> int:
@@ -53,7 +53,17 @@ def ordered_map(
 
 
 def die_with_parent() -> None:
-    """Ask the kernel to kill this process when its parent ends; leave INT and TERM to the parent."""
+    """End this worker when the process that asked for it ends; leave INT and TERM to that one.
+
+    The kernel's death signal would watch the fork server, which lives on while a worker does: the pipe is watched.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGKILL)
