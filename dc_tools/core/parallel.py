@@ -45,11 +45,20 @@ def ordered_map(
         return
     pool = ProcessPoolExecutor(workers, mp_context=get_context("forkserver"), initializer=die_with_parent)
     try:
-        yield from ordered((pool.submit(function, item) for item in items), workers * ahead)
+        yield from ordered((_submit(pool, function, item) for item in items), workers * ahead)
     except BrokenProcessPool as error:
         raise CannotRun("a worker process died (killed, or out of memory?)") from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _submit(pool: ProcessPoolExecutor, function: Callable[[A], B], item: A) -> "Future[B]":
+    """`pool.submit` that INT and TERM cannot cut: a pool left with a half-started worker would never shut down."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        return pool.submit(function, item)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def die_with_parent() -> None:
@@ -59,6 +68,7 @@ def die_with_parent() -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, set())
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 

@@ -1,0 +1,169 @@
+"""The training loop, over Ray: one trainer that also samples, one judge with its sandboxes, one readable loop.
+
+A step is: sample, judge, write the rollouts down, learn from what was written, log. Ray is home here alone.
+"""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ray
+
+from dc_tools.core.errors import CannotRun, DcError
+from dc_tools.core.extract import extract_code
+from dc_tools.core.records import Finish, Line, Problem, Rollout, Status, Verdict
+from dc_tools.learn.groups import group_line
+from dc_tools.learn.recipe import Recipe
+from dc_tools.learn.trainer import Trainer
+from dc_tools.rollout.engine import Prompt, sample_seed
+from dc_tools.rollout.prompts import PromptStyle, render
+from dc_tools.sandbox.judge import JudgePool
+
+NO_CODE = "the answer has no code block"
+PROBE_S = 3.0
+OBJECT_STORE_BYTES = 256 << 20
+
+
+class Judge:
+    """The sandboxes of one node."""
+
+    def __init__(self, workers: int) -> None:
+        self._pool = JudgePool(workers)
+
+    def judge(self, problems: Sequence[bytes], groups: Sequence[Sequence[Rollout]]) -> list[list[Rollout]]:
+        """The groups with code and verdict on every rollout."""
+        pending = []
+        for line, group in zip(problems, groups, strict=True):
+            problem = Line(line).decode(Problem)
+            for rollout in group:
+                rollout.code = extract_code(rollout.text)
+                if rollout.finish is not Finish.ERROR and rollout.code is not None:
+                    pending.append((rollout, self._pool.submit(problem, rollout.code)))
+                elif rollout.finish is not Finish.ERROR:
+                    rollout.verdict = Verdict(Status.CE, 0, len(problem.tests), message=NO_CODE)
+        for rollout, verdict in pending:
+            rollout.verdict = verdict.result()
+        return [list(group) for group in groups]
+
+
+@dataclass
+class Cluster:
+    """The actors of a run."""
+
+    trainer: Any
+    judge: Any
+    recipe: Recipe
+    deadline_s: float
+
+    def roll_out(self, problems: Sequence[bytes], step: int, seed: int) -> tuple[list[bytes], dict[str, float]]:
+        """Sample and judge one step; its lines, in the order of `problems`, and how long each part took.
+
+        Problems go to the trainer a few at a time, so that the judge works on one piece while the next is sampled.
+        """
+        style, started = PromptStyle(self.recipe.prompt_style), time.monotonic()
+        sampled, judged = [], []
+        pieces = [problems[i : i + self.recipe.sample_batch] for i in range(0, len(problems), self.recipe.sample_batch)]
+        for number, piece in enumerate(pieces):
+            prompts = [self._prompt(line, style, f"{number}.{i}") for i, line in enumerate(piece)]
+            rollouts = self.trainer.sample.remote(prompts, sample_seed(seed, "step", step), f"step-{step - 1}")
+            sampled.append(rollouts)
+            judged.append(self.judge.judge.remote(list(piece), rollouts))
+        for reference in sampled:
+            self.wait_only(reference, "rollouts")
+        sample_s = time.monotonic() - started
+        groups = [group for reference in judged for group in self.wait(reference, "verdicts")]
+        lines = [group_line(problem, group, step) for problem, group in zip(problems, groups, strict=True)]
+        return lines, {"sample_s": sample_s, "judge_s": time.monotonic() - started - sample_s}
+
+    def wait(self, reference: Any, what: str) -> Any:
+        """The value of a reference. Errors: `CannotRun` past the deadline, or when the actor died."""
+        try:
+            return ray.get(reference, timeout=self.deadline_s)
+        except ray.exceptions.GetTimeoutError:
+            raise CannotRun(f"waited {self.deadline_s:.0f} s for {what}: a process hangs; see --step-timeout") from None
+        except ray.exceptions.RayTaskError as error:
+            cause = error.cause
+            if isinstance(cause, DcError):
+                raise type(cause)(str(cause)) from error
+            raise CannotRun(f"{what}: {type(cause).__name__}: {cause}") from error
+        except ray.exceptions.RayError as error:
+            first = str(error).strip().splitlines()[0]
+            raise CannotRun(f"the process that makes {what} died (out of memory?): {first}") from error
+
+    def wait_only(self, reference: Any, what: str) -> None:
+        """Wait until a reference is there, without fetching it."""
+        ready, _ = ray.wait([reference], timeout=self.deadline_s, fetch_local=False)
+        if not ready:
+            self.wait(reference, what)
+
+    def _prompt(self, line: bytes, style: PromptStyle, slot: str) -> Prompt:
+        prompt = render(Line(line).decode(Problem), style)
+        return Prompt(f"{prompt.id}#{slot}", prompt.messages, prompt.prefix, prompt.stop)
+
+
+@contextlib.contextmanager
+def cluster(
+    model: str, recipe: Recipe, *, address: str | None, device: str, judges: int, deadline_s: float
+) -> Iterator[Cluster]:
+    """The actors, on the cluster at `address`, or on one of our own that ends with us."""
+    with _ray(address):
+        gpus = 1 if ray.cluster_resources().get("GPU", 0) >= 1 and device != "cpu" else 0
+        trainer = ray.remote(num_cpus=1, num_gpus=gpus)(Trainer).remote(model, recipe, device)
+        judge = ray.remote(num_cpus=1)(Judge).remote(judges)
+        yield Cluster(trainer, judge, recipe, deadline_s)
+
+
+@contextlib.contextmanager
+def _ray(address: str | None) -> Iterator[None]:
+    handlers = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR", "include_dashboard": False}
+    folder = None
+    if address:
+        _probe(address)
+        quiet.pop("include_dashboard")
+        ray.init(address=address, **quiet)
+    else:
+        folder = _own_folder()
+        cpus = max(2, len(os.sched_getaffinity(0)))
+        ray.init(
+            address="local", num_cpus=cpus, object_store_memory=OBJECT_STORE_BYTES, _temp_dir=str(folder), **quiet
+        )
+    for each, handler in handlers.items():
+        signal.signal(each, handler)  # ray.init puts its own in their place
+    try:
+        yield
+    finally:
+        ray.shutdown()
+        if folder:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _probe(address: str) -> None:
+    """Fail at once where nothing listens: ray.init would try for minutes."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if not colon or not port.isdigit():
+        raise CannotRun(f"--ray-address {address}: expected HOST:PORT")
+    try:
+        socket.create_connection((host, int(port)), PROBE_S).close()
+    except OSError as error:
+        raise CannotRun(f"--ray-address {address}: nothing answers there: {error.strerror or error}") from error
+
+
+def _own_folder() -> Path:
+    """A short-named folder for the files of our cluster; those of killed runs are swept."""
+    base = Path(tempfile.gettempdir())
+    if len(str(base)) > 30:
+        base = Path("/tmp")  # the cluster's sockets have at most 107 bytes of name
+    for old in base.glob("dc-ray-*"):
+        pid = old.name.removeprefix("dc-ray-")
+        if pid.isdigit() and not Path(f"/proc/{pid}").exists() and old.stat().st_uid == os.getuid():
+            shutil.rmtree(old, ignore_errors=True)
+    return base / f"dc-ray-{os.getpid()}"

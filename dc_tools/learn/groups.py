@@ -1,0 +1,58 @@
+"""A step's groups as lines: what is written ahead of learning, and read back by a resumed run."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import zstandard
+
+from dc_tools.core.errors import CannotRun
+from dc_tools.core.lines import read_lines
+from dc_tools.core.records import Fields, Finish, Line, Problem, Rollout
+from dc_tools.learn.batches import Group, Response
+from dc_tools.learn.checkpoint import sync_directory
+from dc_tools.learn.rewards import reward
+
+
+def group_line(problem: bytes, rollouts: Sequence[Rollout], step: int) -> bytes:
+    """The problem's line with this step's rollouts, each with its reward, in place of any others."""
+    fields = Fields.parse(problem)
+    fields.put("rollouts", [msgspec.to_builtins(r) | {"reward": reward(r)} for r in rollouts])
+    fields.put("step", step)
+    return fields.to_bytes()
+
+
+def group_of(line: bytes) -> Group | None:
+    """What the learner needs of a line; None where a rollout has no reward, since its group cannot be compared."""
+    problem = Line(line).decode(Problem)
+    responses = []
+    for rollout in problem.rollouts:
+        value = reward(rollout)
+        if value is None or rollout.tokens is None:
+            return None
+        responses.append(
+            Response(rollout.tokens.ids, rollout.tokens.logprobs, value, rollout.finish is Finish.LENGTH)
+        )
+    prompt = problem.rollouts[0].tokens
+    return Group(problem.id, prompt.prompt_ids if prompt else [], responses)
+
+
+def write_ahead(path: Path, lines: Sequence[bytes]) -> None:
+    """Write a step's lines durably, whole or not at all: learning from them starts only then. Errors: `CannotRun`."""
+    partial = path.with_name(f"{path.name}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with partial.open("wb") as stream:
+            stream.write(zstandard.ZstdCompressor().compress(b"".join(line + b"\n" for line in lines)))
+            stream.flush()
+            os.fsync(stream.fileno())
+        partial.replace(path)
+        sync_directory(path.parent)
+    except OSError as error:
+        raise CannotRun(f"{path}: {error.strerror}") from error
+
+
+def read_ahead(path: Path) -> list[bytes] | None:
+    """The lines that an earlier start of this run wrote for the step; None where it did not come to it."""
+    return [line.raw for line in read_lines([str(path)])] if path.exists() else None

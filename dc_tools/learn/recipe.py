@@ -1,0 +1,101 @@
+"""The recipe: every number that shapes a training run, from a TOML file, then flags."""
+
+import difflib
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from dc_tools.core.errors import CannotRun, UsageError
+
+
+class Recipe(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """GRPO+ with DeepCoder's defaults (facts of the 16K stage), except for sizes that depend on the machine."""
+
+    prompt_style: str = "chat"
+    batch: int = 32
+    """Problems of one step."""
+    minibatch: int = 16
+    """Problems of one optimizer step; `batch` / `minibatch` updates follow each sampling."""
+    group: int = 8
+    """Rollouts of each problem."""
+    max_tokens: int = 16384
+    """Most tokens of a response."""
+    temperature: float = 0.6
+    clip_low: float = 0.2
+    clip_high: float = 0.28
+    overlong_filter: bool = True
+    lr: float = 1e-6
+    warmup: int = 0
+    """Optimizer steps over which the learning rate rises to `lr`."""
+    betas: tuple[float, float] = (0.9, 0.999)
+    weight_decay: float = 0.01
+    grad_clip: float = 1.0
+    token_budget: int = 20_000
+    """Most tokens of one forward pass in training."""
+    sample_batch: int = 4
+    """Problems whose rollouts are sampled at once."""
+    freeze_embeddings: bool = False
+    lora_rank: int = 0
+    """Rank of a low-rank adapter; 0 trains the whole model."""
+    lora_alpha: int = 32
+    save_every: int = 10
+    """Steps between checkpoints."""
+    keep: int = 2
+    """Checkpoints that are kept."""
+    max_logprob_gap: float = 0.5
+    """Sampler and trainer that disagree by more than this about a sampled token stop the run (bfloat16 needs room)."""
+    threads: int = 0
+    """CPU threads of the learner; 0 takes what the machine has."""
+
+    def __post_init__(self) -> None:
+        positive = (
+            "batch", "minibatch", "max_tokens", "temperature", "lr", "token_budget", "sample_batch",
+            "save_every", "keep",
+        )
+        for name in positive:
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} must be positive")
+        if self.group < 2:
+            raise ValueError("group must be at least 2: rewards are compared within it")
+        if self.batch % self.minibatch:
+            raise ValueError(f"batch ({self.batch}) must be a multiple of minibatch ({self.minibatch})")
+
+
+def load_recipe(file: str | None, overrides: dict[str, Any]) -> Recipe:
+    """The recipe of a TOML file (None: the defaults) with `overrides` on top. Errors: `CannotRun`, `UsageError`."""
+    values: dict[str, Any] = {}
+    if file:
+        try:
+            values = tomllib.loads(Path(file).read_text())
+        except OSError as error:
+            raise CannotRun(f"{file}: {error.strerror}") from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise CannotRun(f"{file}: not TOML: {error}") from error
+    merged = values | overrides
+    if "minibatch" not in merged and "batch" in merged:
+        merged["minibatch"] = merged["batch"]
+    known = Recipe.__struct_fields__
+    for name in merged:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            raise CannotRun(f"{file or '--set'}: no setting '{name}'{f'; {near[0]}?' if near else ''}")
+    try:
+        return msgspec.convert(merged, Recipe)
+    except (msgspec.ValidationError, ValueError) as error:
+        raise CannotRun(f"{file or 'recipe'}: {error}") from error
+
+
+def parse_settings(pairs: list[str]) -> dict[str, Any]:
+    """`KEY=VALUE` texts as TOML values; a value that is no TOML is a string. Errors: `UsageError`."""
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, text = pair.partition("=")
+        if not equals:
+            raise UsageError(f"--set {pair}: expected KEY=VALUE")
+        try:
+            found[key.strip()] = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            found[key.strip()] = text
+    return found

@@ -1,0 +1,167 @@
+"""The trainer: samples from its policy and updates it. Knows nothing of Ray, files of a run, or judges."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from dc_tools.core.errors import CannotRun
+from dc_tools.core.records import Rollout, Tokens
+from dc_tools.learn.batches import Group, packs
+from dc_tools.learn.checkpoint import load_checkpoint, save_checkpoint
+from dc_tools.learn.objective import clipped_loss, group_advantages, is_clipped, overlong
+from dc_tools.learn.policy import LoraSpec, load_policy, pack_logprobs
+from dc_tools.learn.recipe import Recipe
+from dc_tools.rollout.engine import Prompt, Sampling
+from dc_tools.rollout.transformers import TransformersEngine
+
+
+@dataclass
+class Update:
+    """What one pass over a step's groups did, summed over its sampled tokens."""
+
+    tokens: int = 0
+    loss: float = 0.0
+    clipped: int = 0
+    kl: float = 0.0
+    gaps: list[float] = field(default_factory=list)
+    ratios: list[float] = field(default_factory=list)
+    grad_norms: list[float] = field(default_factory=list)
+    forward_tokens: int = 0
+
+
+class Trainer:
+    """A policy with its optimizer, and an engine that samples from the very same weights."""
+
+    def __init__(self, model: str, recipe: Recipe, device: str = "auto") -> None:
+        if recipe.threads:
+            torch.set_num_threads(recipe.threads)
+        lora = LoraSpec(recipe.lora_rank, recipe.lora_alpha) if recipe.lora_rank else None
+        self.recipe = recipe
+        self.policy = load_policy(model, device=device, lora=lora, freeze_embeddings=recipe.freeze_embeddings)
+        self.policy.model.eval()  # no dropout: the learner must see the sampler's distribution
+        self.engine = TransformersEngine(
+            self.policy.model, self.policy.tokenizer, Path(model).resolve().name, recipe.sample_batch
+        )
+        self.optimizer = torch.optim.AdamW(
+            self.policy.trainable(), lr=recipe.lr, betas=recipe.betas, weight_decay=recipe.weight_decay
+        )
+        self.updates = 0
+
+    def sample(self, prompts: Sequence[Prompt], seed: int, version: str) -> list[list[Rollout]]:
+        """A group of rollouts for each prompt, with the tokens and log-probabilities of this policy."""
+        self.engine.version = version
+        sampling = Sampling(
+            n=self.recipe.group, temperature=self.recipe.temperature, max_tokens=self.recipe.max_tokens, seed=seed
+        )
+        return [
+            [
+                Rollout(
+                    text=s.text, finish=s.finish, model=f"{self.engine.name}@{version}", seed=s.seed, error=s.error,
+                    tokens=Tokens(s.prompt_ids, s.token_ids, s.logprobs),
+                )
+                for s in samples
+            ]
+            for samples in self.engine.generate(prompts, sampling)
+        ]
+
+    def learn(self, groups: Sequence[Group]) -> dict[str, float]:
+        """One pass of updates, an optimizer step for each `minibatch` groups; returns the step's metrics.
+
+        Errors: `CannotRun` where sampler and trainer disagree about the first minibatch, or the loss is not finite.
+        """
+        started = time.monotonic()
+        update = Update()
+        for first in range(0, len(groups), self.recipe.minibatch):
+            self._optimizer_step(groups[first : first + self.recipe.minibatch], update, on_policy=first == 0)
+        seconds = time.monotonic() - started
+        ratios = torch.tensor(update.ratios or [1.0])
+        quantiles = torch.quantile(ratios[:1_000_000], torch.tensor([0.0, 0.5, 1.0])).tolist()
+        return {
+            "loss": update.loss / max(len(update.grad_norms), 1),
+            "grad_norm": sum(update.grad_norms) / max(len(update.grad_norms), 1),
+            "clip_fraction": update.clipped / max(update.tokens, 1),
+            "kl": update.kl / max(len(update.ratios), 1),
+            "logprob_gap": max(update.gaps, default=0.0),
+            "ratio_min": quantiles[0], "ratio_median": quantiles[1], "ratio_max": quantiles[2],
+            "lr": self.optimizer.param_groups[0]["lr"],
+            "learn_tokens": update.forward_tokens,
+            "learn_s": seconds,
+        }
+
+    def accumulate(self, groups: Sequence[Group], update: Update, *, on_policy: bool) -> None:
+        """Add the gradient of these groups, normalised by all their sampled tokens, whatever the token budget.
+
+        The normaliser is that of the whole optimizer step (DAPO's token-level loss), so cutting changes nothing.
+        """
+        recipe = self.recipe
+        total = sum(group.tokens for group in groups)
+        for group in groups:
+            rewards = [r.reward for r in group.responses]
+            advantages = group_advantages(rewards)
+            if recipe.overlong_filter:
+                advantages = overlong(advantages, rewards, [r.truncated for r in group.responses])
+            for pack in packs(group, advantages, recipe.token_budget):
+                logprobs_S = pack_logprobs(self.policy, pack, recipe.temperature)
+                old_S = torch.tensor(pack.old_logprobs, device=logprobs_S.device)
+                advantages_S = torch.tensor(pack.advantages, device=logprobs_S.device)
+                loss = clipped_loss(logprobs_S, old_S, advantages_S, recipe.clip_low, recipe.clip_high).sum() / total
+                if not bool(torch.isfinite(loss)):
+                    raise CannotRun(f"the loss of problem '{group.id}' is not finite: lower the learning rate")
+                loss.backward()
+                with torch.no_grad():
+                    log_ratio_S = logprobs_S.detach() - old_S
+                    update.loss += float(loss)
+                    update.clipped += int(
+                        is_clipped(logprobs_S, old_S, advantages_S, recipe.clip_low, recipe.clip_high).sum()
+                    )
+                    update.ratios += log_ratio_S.exp().tolist()
+                    update.kl += float((log_ratio_S.exp() - 1 - log_ratio_S).sum())
+                    update.forward_tokens += len(pack.ids)
+                    if on_policy:
+                        update.gaps.append(float(log_ratio_S.abs().max()))
+                        self._check_gap(update.gaps[-1], group.id)
+        update.tokens += total
+
+    def _optimizer_step(self, groups: Sequence[Group], update: Update, *, on_policy: bool) -> None:
+        self.optimizer.zero_grad(set_to_none=True)
+        before = update.forward_tokens
+        self.accumulate(groups, update, on_policy=on_policy)
+        if update.forward_tokens == before:
+            return  # no group of this minibatch has anything to learn
+        for parameter_group in self.optimizer.param_groups:
+            parameter_group["lr"] = self.recipe.lr * min(1.0, (self.updates + 1) / max(self.recipe.warmup, 1))
+        norm = torch.nn.utils.clip_grad_norm_(self.policy.trainable(), self.recipe.grad_clip)
+        update.grad_norms.append(float(norm))
+        self.optimizer.step()
+        self.updates += 1
+
+    def _check_gap(self, gap: float, where: str) -> None:
+        if gap > self.recipe.max_logprob_gap:
+            raise CannotRun(
+                f"sampler and trainer disagree by {gap:.3g} about a token of problem '{where}' "
+                f"(max_logprob_gap {self.recipe.max_logprob_gap:g}): the sampler's weights are stale or rounded"
+            )
+
+    def save(self, directory: Path, step: int, cursor: int) -> None:
+        """A checkpoint of everything that the next step depends on."""
+        state: dict[str, Any] = {
+            "step": step, "cursor": cursor, "updates": self.updates,
+            "policy": self.policy.trained_state(), "optimizer": self.optimizer.state_dict(),
+        }
+        save_checkpoint(directory, step, state)
+
+    def restore(self, path: Path) -> tuple[int, int]:
+        """Take up a checkpoint; returns its step and data cursor. Errors: `CannotRun`."""
+        state = load_checkpoint(path)
+        self.policy.load_trained_state(state["policy"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.updates = state["updates"]
+        return state["step"], state["cursor"]
+
+    def export(self, directory: Path) -> None:
+        """The policy as a Hugging Face folder."""
+        self.policy.save(directory)
