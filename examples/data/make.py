@@ -4,7 +4,8 @@
 
 Deterministic: the same bytes on every run. Every problem's tests are failed by the program of each other problem that
 reads the same kind of input and by the program that prints its input; a constant passes at most four of the six.
-One-integer problems come early in train.jsonl, so that a short training run meets the easiest ones first.
+train.jsonl is shuffled, but begins with the problems that a small model sometimes solves untaught: reinforcement
+learning has nothing to go by where all answers fail.
 """
 
 import json
@@ -22,8 +23,10 @@ SEED = 20
 TESTS = 6
 MOST_EQUAL = 4
 ATTEMPTS = 200
-LATENESS = {Kind.INT: 0.0, Kind.PAIR: 0.25, Kind.LIST: 0.4, Kind.WORD: 0.4}
-"""After which share of the one-integer problems a kind begins to appear."""
+EARLY = 0.3
+"""The share of the file over which the first problems are strewn."""
+LATENESS = {Kind.INT: 0.25, Kind.PAIR: 0.45, Kind.LIST: 0.6, Kind.WORD: 0.6}
+"""After which share of the file the other problems of a kind begin."""
 Constant = int | str
 Values = tuple[int | str, ...]
 
@@ -69,6 +72,14 @@ def problems_of(templates: Iterable[Template], rng: random.Random) -> list[Probl
         chosen = sure + rng.sample(others, template.count - len(sure))
         found += [Problem(template, constants) for constants in chosen]
     return found
+
+
+def place_of(problem: Problem, rng: random.Random) -> float:
+    """Where in the file, by chance, a problem comes."""
+    k = problem.constants[0]
+    if isinstance(k, int) and k <= problem.template.first:
+        return EARLY * rng.random()
+    return LATENESS[problem.template.kind] + rng.random()
 
 
 def draw_inputs(problem: Problem, rng: random.Random) -> list[Values]:
@@ -127,7 +138,7 @@ def make(folder: Path, seed: int = SEED) -> None:
     """Write both files into `folder`."""
     rng = random.Random(seed)
     train, heldout = problems_of(TRAINED, rng), problems_of(HELD_OUT, rng)
-    train.sort(key=lambda p: rng.random() + LATENESS[p.template.kind])
+    train.sort(key=lambda p: place_of(p, rng))
     rng.shuffle(heldout)
     for name, problems in (("train", train), ("heldout", heldout)):
         records = (record_of(p, train + heldout, seed) for p in problems)

@@ -46,29 +46,31 @@ class Template:
     count: int
     """How many problems are made of it."""
     held_out: bool = False
+    first: int = -1
+    """The largest k with which a small model solves some of it untaught, and so can begin to learn from it."""
     low: int = -60
     """The smallest integer it is asked about."""
     named: dict[int | str, str] = field(default_factory=dict)
     """What it says instead for a k that has a name of its own."""
 
 
-SMALL, MIDDLE = range(2, 10), range(2, 41)
+SMALL, MIDDLE = range(2, 10), range(2, 31)
 LETTERS, OTHERS = "aeiorstn", "bgkuyz"
 ENDINGS = ("ing", "ed", "er", "ly", "ful", "less", "ness", "able", "ish", "man", "ward", "let")
 BEGINNINGS = ("re", "un", "over", "out", "in", "pre", "sub", "anti", "co", "mis")
 
 TRAINED = (
-    Template("add", Kind.INT, "n plus {k}", "n + {k}", lambda n, k: k + n, (range(2, 60),), 22),
-    Template("subtract", Kind.INT, "n minus {k}", "n - {k}", lambda n, k: -k + n, (range(1, 60),), 22),
+    Template("add", Kind.INT, "n plus {k}", "n + {k}", lambda n, k: k + n, (range(2, 25),), 22, first=12),
+    Template("subtract", Kind.INT, "n minus {k}", "n - {k}", lambda n, k: -k + n, (range(1, 25),), 22, first=12),
     Template(
-        "multiply", Kind.INT, "n times {k}", "n * {k}", lambda n, k: sum(k * [n]), (range(2, 30),), 20,
-        named={2: "twice n"},
+        "multiply", Kind.INT, "n times {k}", "n * {k}", lambda n, k: sum(k * [n]), (range(2, 22),), 18,
+        first=12, named={2: "twice n"},
     ),
-    Template("from", Kind.INT, "{k} minus n", "{k} - n", lambda n, k: -(n - k), (range(60),), 18,
-             named={0: "the negative of n"}),
+    Template("from", Kind.INT, "{k} minus n", "{k} - n", lambda n, k: -(n - k), (range(25),), 16,
+             first=0, named={0: "the negative of n"}),
     Template(
         "remainder", Kind.INT, "the remainder of n divided by {k}", "n % {k}", lambda n, k: n - k * (n // k),
-        (range(2, 30),), 18, low=0,
+        (range(2, 22),), 18, first=12, low=0,
     ),
     Template(
         "quotient", Kind.INT, "the whole part of n divided by {k}", "n // {k}", lambda n, k: (n - n % k) // k,
@@ -76,7 +78,7 @@ TRAINED = (
     ),
     Template(
         "power", Kind.INT, "n to the power of {k}", "n ** {k}", lambda n, k: pow(n, k), (range(2, 8),), 6,
-        named={2: "the square of n", 3: "n cubed"},
+        first=3, named={2: "the square of n", 3: "n cubed"},
     ),
     Template("square-plus", Kind.INT, "n squared plus {k}", "n * n + {k}", lambda n, k: n**2 + k, (MIDDLE,), 18),
     Template(
@@ -87,7 +89,7 @@ TRAINED = (
     ),
     Template(
         "distance", Kind.INT, "the absolute value of n minus {k}", "abs(n - {k})",
-        lambda n, k: n - k if n > k else k - n, (range(41),), 18, named={0: "the absolute value of n"},
+        lambda n, k: n - k if n > k else k - n, (range(25),), 18, first=0, named={0: "the absolute value of n"},
     ),
     Template(
         "square-times", Kind.INT, "{k} times the square of n", "{k} * n * n", lambda n, k: k * n**2,

@@ -11,7 +11,8 @@ from types import CodeType
 import msgspec
 import pytest
 
-from dc_tools.core.records import Problem
+from dc_tools.core.records import Problem, Status
+from dc_tools.sandbox.judge import JudgePool
 
 DATA = Path(__file__).parents[2] / "examples" / "data"
 GRIDS = {
@@ -52,7 +53,7 @@ def test_making_the_data_again_gives_the_same_bytes(tmp_path: Path) -> None:
 
 def test_the_counts_are_those_of_the_family() -> None:
     kinds = Counter(p.tags[1] for p in TRAIN)
-    assert (len(TRAIN), len(HELDOUT)) == (331, 79)
+    assert (len(TRAIN), len(HELDOUT)) == (327, 79)
     assert 0.6 <= kinds["int"] / len(TRAIN) <= 0.7
     assert all(len(p.tests) == 6 and len({t.input for t in p.tests}) == 6 for p in TRAIN + HELDOUT)
     assert sum((DATA / f"{name}.jsonl").stat().st_size for name in ("train", "heldout")) < 400_000
@@ -65,14 +66,15 @@ def test_no_template_id_or_statement_is_in_both_files_or_twice() -> None:
     assert len({p.id for p in both}) == len({p.statement for p in both}) == len(both)
 
 
-def test_the_first_forty_problems_read_one_integer_and_cover_nine_templates() -> None:
+def test_the_first_forty_problems_are_the_easiest() -> None:
     assert {p.tags[1] for p in TRAIN[:40]} == {"int"}
-    assert len({p.tags[0] for p in TRAIN[:40]}) >= 9
+    assert {"add", "subtract", "multiply", "remainder", "power"} <= {p.tags[0] for p in TRAIN[:40]}
 
 
-def test_every_solution_passes_its_tests(monkeypatch: pytest.MonkeyPatch) -> None:
-    failed = [p.id for p in TRAIN + HELDOUT if not passes(PROGRAMS[p.id], p, monkeypatch)]
-    assert failed == []
+def test_the_judge_accepts_every_solution() -> None:
+    with JudgePool(2) as pool:
+        verdicts = [(p.id, pool.submit(p, p.solutions[0].code)) for p in TRAIN + HELDOUT]
+        assert [id for id, verdict in verdicts if verdict.result().status is not Status.AC] == []
 
 
 def test_neither_a_constant_nor_the_input_itself_is_an_answer() -> None:
