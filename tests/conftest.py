@@ -1,4 +1,4 @@
-"""What all tests share: `tests/` on the path, transformers kept quiet and offline, and tiny models made once."""
+"""What all tests share: `tests/` on the path, quiet and offline transformers on one thread, tiny models made once."""
 
 import os
 import sys
@@ -9,6 +9,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 

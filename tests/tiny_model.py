@@ -72,7 +72,7 @@ def make_tiny_model(directory: Path, seed: int = 0) -> Path:
 
 
 def teach(source: Path, directory: Path, steps: int = 150, seed: int = 0) -> Path:
-    """Train the model of `source` for `steps` batches of 16 examples and save it to `directory`."""
+    """Train the model of `source` for `steps` batches of 16 examples, on one thread, and save it to `directory`."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -80,12 +80,15 @@ def teach(source: Path, directory: Path, steps: int = 150, seed: int = 0) -> Pat
     model = AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3, weight_decay=0.0)
     pairs = examples(seed, steps * 16)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
     for step in range(steps):
         ids, labels = _batch(tokenizer, pairs[step * 16 : step * 16 + 16])
         loss = model(input_ids=ids, labels=labels).loss
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
+    torch.set_num_threads(threads)
     model.save_pretrained(directory)
     tokenizer.save_pretrained(directory)
     return directory
