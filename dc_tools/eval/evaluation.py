@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from dc_tools.sandbox.judge import JudgePool
 
 SCHEMA = "dc-eval/1"
+SHOWN_IDS = 5
 IN_FLIGHT = 8
 """Rollouts being judged ahead of the reader, per worker."""
 
@@ -151,13 +152,13 @@ def _remarks(summary: Summary) -> list[str]:
     """What a reader of the scores must know, in words."""
     bare = summary["without_rollouts"]
     said = [
-        (bare["count"], f"problems have no rollouts and are not in the mean: {', '.join(bare['ids'][:5])}"),
-        (summary["internal_errors"], "rollouts could not be judged (IE) and are not scored"),
-        (summary["engine_errors"], "rollouts failed in the engine and are not scored"),
-        (summary["unjudged"], "rollouts have no verdict and are not scored"),
-        (summary["no_code"]["count"], "answers have no code and count as failures"),
+        (bare["count"], f"problems without rollouts, not in the mean ({', '.join(bare['ids'][:SHOWN_IDS])})"),
+        (summary["internal_errors"], "rollouts that could not be judged (IE), not scored"),
+        (summary["engine_errors"], "rollouts that failed in the engine, not scored"),
+        (summary["unjudged"], "rollouts without a verdict, not scored"),
+        (summary["no_code"]["count"], "answers without code, counted as failures"),
     ]
-    return [f"{count} {text}" for count, text in said if count]
+    return [f"{text}: {count}" for count, text in said if count]
 
 
 @contextlib.contextmanager

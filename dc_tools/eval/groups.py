@@ -6,6 +6,7 @@ from dc_tools.core.errors import UsageError
 from dc_tools.core.records import Problem
 
 UNKNOWN = "unknown"
+_LEVELS = ("easy", "medium", "hard")
 
 
 class GroupBy(StrEnum):
@@ -29,6 +30,12 @@ def labels(problem: Problem, by: GroupBy) -> list[str]:
             return sorted(set(problem.tags)) or [UNKNOWN]
         case GroupBy.MONTH:
             return [(problem.source.date or UNKNOWN)[:7]]
+
+
+def easy_first(label: str) -> tuple[int, str]:
+    """Sort key: easy, medium, hard, then the other labels by name."""
+    known = label.lower() in _LEVELS
+    return (_LEVELS.index(label.lower()) if known else len(_LEVELS), label)
 
 
 def parse_group_by(text: str) -> list[GroupBy]:

@@ -13,7 +13,7 @@ import orjson
 from dc_tools.core.extract import extract_code
 from dc_tools.core.records import Problem, Rollout, Status, Test, Verdict
 from dc_tools.eval import published
-from dc_tools.eval.groups import UNKNOWN
+from dc_tools.eval.groups import UNKNOWN, easy_first
 from dc_tools.eval.summary import Summary
 from dc_tools.eval.tables import number, percent
 
@@ -129,15 +129,10 @@ def _groups(rows: Mapping[str, Summary]) -> dict[str, list[tuple[str, list[tuple
     names = dict.fromkeys(by for summary in rows.values() for by in summary["groups"])
     found: dict[str, list[tuple[str, list[tuple[str, Summary | None]]]]] = {}
     for by in names:
-        labels = sorted({label for summary in rows.values() for label in summary["groups"][by]}, key=_easy_first)
+        labels = sorted({label for summary in rows.values() for label in summary["groups"][by]}, key=easy_first)
         if len(labels) > 1:
             found[by] = [(at, [(name, s["groups"][by].get(at)) for name, s in rows.items()]) for at in labels]
     return found
-
-
-def _easy_first(label: str) -> tuple[int, str]:
-    order = ("easy", "medium", "hard")
-    return (order.index(label.lower()) if label.lower() in order else len(order), label)
 
 
 def _statuses(rows: Mapping[str, Summary]) -> list[str]:

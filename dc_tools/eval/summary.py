@@ -9,7 +9,7 @@ from typing import Any
 
 from dc_tools.core.errors import UsageError
 from dc_tools.core.records import Status
-from dc_tools.eval.groups import GroupBy
+from dc_tools.eval.groups import GroupBy, easy_first
 from dc_tools.eval.passk import Estimate, estimate, pass_at_k
 from dc_tools.eval.tally import Tally
 
@@ -50,7 +50,7 @@ def _group(tallies: Sequence[Tally], by: GroupBy, ks: Sequence[int], seed: int) 
             members.setdefault(label, []).append(each)
     return {
         label: {"problems": len(some), "rollouts": sum(t.rollouts for t in some), **_scores(some, ks, seed)}
-        for label, some in sorted(members.items())
+        for label, some in sorted(members.items(), key=lambda item: easy_first(item[0]))
     }
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from dc_tools.core.records import Status
+from dc_tools.eval.groups import GroupBy, easy_first
 from dc_tools.eval.summary import Summary
 
 Table = list[list[str]]
@@ -30,7 +31,7 @@ def group_tables(rows: Mapping[str, Summary], ks: Sequence[int]) -> Iterator[tup
             for name, s in rows.items()
             for label, group in s["groups"][by].items()
         ]
-        yield by, [head, *sorted(body, key=lambda line: line[0])]
+        yield by, [head, *sorted(body, key=lambda line: easy_first(line[0]))]
 
 
 def verdict_table(rows: Mapping[str, Summary]) -> Table:
@@ -63,18 +64,19 @@ def number(value: float | None) -> str:
 
 
 def as_text(table: Table) -> str:
-    """Columns aligned, the first to the left."""
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    return "\n".join("  ".join(_aligned(line, widths)).rstrip() for line in table)
+    """Columns aligned: names to the left, numbers to the right."""
+    columns = [_aligned(list(column)) for column in zip(*table, strict=True)]
+    return "\n".join("  ".join(line).rstrip() for line in zip(*columns, strict=True))
 
 
 def as_markdown(table: Table) -> str:
     """A pipe table; pipes inside cells are escaped."""
     head, *body = [[cell.replace("|", "\\|") for cell in line] for line in table]
-    rule = ["---", *("---:" for _ in head[1:])]
+    rule = ["---" if name == "run" or name in list(GroupBy) else "---:" for name in head]
     return "\n".join(f"| {' | '.join(line)} |" for line in (head, rule, *body))
 
 
-def _aligned(line: list[str], widths: list[int]) -> list[str]:
-    first, *others = zip(line, widths, strict=True)
-    return [first[0].ljust(first[1]), *(cell.rjust(width) for cell, width in others)]
+def _aligned(column: list[str]) -> list[str]:
+    width = max(map(len, column))
+    left = column[0] == "run" or column[0] in list(GroupBy)
+    return [cell.ljust(width) if left else cell.rjust(width) for cell in column]
