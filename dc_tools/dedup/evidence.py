@@ -1,6 +1,8 @@
 """Why a record was removed: the record it matched, metric and score, shared tests, and the longest common text."""
 
 import re
+from collections import defaultdict
+from itertools import count, islice
 from typing import Any
 
 import msgspec
@@ -15,7 +17,8 @@ SHARED_TESTS = 3
 """Tests with equal input and output that count as evidence."""
 SPAN_WORDS = 5000
 """Words at the head of each statement in which the common text is sought."""
-_CHUNK = re.compile(r"\S+")
+_PIECE = re.compile(r"\S+")
+_ASCII_WORD = re.compile(r"\w+", re.ASCII)
 
 
 class Described(Struct):
@@ -90,41 +93,37 @@ def shared_tests(a: Described, b: Described) -> int:
 
 
 def common_span(statement: str, other: str) -> Span | None:
-    """The longest run of words of `statement` that occurs in `other`, widened to whole whitespace-separated pieces."""
-    pieces = _pieces(statement)
-    letters: dict[str, str] = {}
-    theirs = _spelled(_pieces(other), letters)
-    first, length = _longest_common(_spelled(pieces, letters), theirs)
+    """The longest run of words of `statement` that occurs in `other`, with its place in `statement`."""
+    letter_of: defaultdict[str, str] = defaultdict(map(chr, count(1)).__next__)
+    theirs = "".join(letter_of[word] for word in words_of(fold(other))[:SPAN_WORDS])
+    placed = _placed_words(statement)
+    first, length = _longest_common("".join(letter_of[word] for word, _, _ in placed), theirs)
     if not length:
         return None
-    places = [(start, end) for words, start, end in pieces for _ in words]
-    start, end = places[first][0], places[first + length - 1][1]
+    start, end = placed[first][1], placed[first + length - 1][2]
     return Span(start, end, length, statement[start:end])
 
 
-def _spelled(pieces: list[tuple[list[str], int, int]], letters: dict[str, str]) -> str:
-    """One letter for each word, the same for equal words, so that runs of words are substrings."""
-    return "".join(letters.setdefault(word, chr(len(letters) + 1)) for words, _, _ in pieces for word in words)
+def _placed_words(statement: str) -> list[tuple[str, int, int]]:
+    """The words at the statement's head, each with its start and end there.
 
-
-def _pieces(text: str) -> list[tuple[list[str], int, int]]:
-    """Words, start and end of each whitespace-separated piece of a text's head."""
-    found = []
-    room = SPAN_WORDS
-    for piece in _CHUNK.finditer(text):
-        raw = piece[0]
-        words = [raw.lower()] if raw.isascii() and raw.isalnum() else words_of(fold(raw))
-        found.append((words[:room], piece.start(), piece.end()))
-        room -= len(words)
-        if room <= 0:
-            break
-    return found
+    Where folding moves characters, the place is that of the whitespace-separated piece that holds the word.
+    """
+    folded = fold(statement)
+    if folded.isascii() and len(folded) == len(statement):
+        return [(found[0], *found.span()) for found in islice(_ASCII_WORD.finditer(folded), SPAN_WORDS)]
+    words = (
+        (word, piece.start(), piece.end()) for piece in _PIECE.finditer(statement) for word in words_of(fold(piece[0]))
+    )
+    return list(islice(words, SPAN_WORDS))
 
 
 def _longest_common(a: str, b: str) -> tuple[int, int]:
     """Start in `a` and length of the longest substring that `b` has too; the first of equals."""
     best, length = 0, 0
     for start in range(len(a)):
+        if start + length >= len(a):
+            break
         while start + length < len(a) and a[start : start + length + 1] in b:
             best, length = start, length + 1
     return best, length

@@ -20,7 +20,7 @@ K_PREFIX = 6
 """Shingles that two prefixes must share: more means longer prefixes and fewer candidates."""
 CHUNK = 1 << 22
 """Elements handled at a time where pairs are made and counted; bounds memory, never the answer."""
-MAX_BUCKET_BITS = 24
+MAX_BUCKET_BITS = 22
 RARITY_BITS = 4
 """Rarity is the rounded-down log2 of how many sets hold a shingle, at most 15; it and a set's number fill 16 bits."""
 SLACK = 1e-6
@@ -140,10 +140,11 @@ def _rarity(hashes: Hashes) -> tuple[npt.NDArray[np.uint8], np.uint64]:
     bits = min(max(len(hashes).bit_length(), 10), MAX_BUCKET_BITS)
     shift = np.uint64(HASH_BITS - bits)
     counts = np.zeros(1 << bits, dtype=np.int64)
-    for start in range(0, len(hashes), CHUNK * 4):
-        counts += np.bincount((hashes[start : start + CHUNK * 4] >> shift).view(np.int64), minlength=1 << bits)
-    steps = 2 ** np.arange(1, 1 << RARITY_BITS)
-    return np.searchsorted(steps, counts, side="right").astype(np.uint8), shift
+    for start in range(0, len(hashes), CHUNK):
+        counts += np.bincount((hashes[start : start + CHUNK] >> shift).view(np.int64), minlength=1 << bits)
+    most = 1 << ((1 << RARITY_BITS) - 1)
+    classes = np.array([max(n.bit_length() - 1, 0) for n in range(most + 1)], dtype=np.uint8)
+    return classes[np.minimum(counts, most)], shift
 
 
 def _prefixes(sets: ShingleSets, lengths: Ints) -> _Entries:
@@ -183,10 +184,9 @@ def _meetings(
 
     Sets of one size are ordered by number. With `ratio`, only pairs whose sizes differ by no more than it are made.
     """
-    order = np.argsort(index.hashes, kind="stable")
+    order = np.argsort(index.hashes)
     keys, owners = index.hashes[order], index.sets[order]
-    low = np.searchsorted(keys, prefix.hashes, side="left")
-    times = np.searchsorted(keys, prefix.hashes, side="right") - low
+    low, times = _runs(keys, prefix.hashes)
     shared = times > 1
     low, times, probes = low[shared], times[shared], prefix.sets[shared]
     rank = np.empty(len(sizes), dtype=np.int64)
@@ -198,6 +198,16 @@ def _meetings(
         pairs = (a[fit].astype(np.uint64) << np.uint64(32)) | b[fit].astype(np.uint64)
         distinct, met = np.unique(pairs, return_counts=True)
         yield (distinct >> np.uint64(32)).astype(np.int64), (distinct & np.uint64(0xFFFFFFFF)).astype(np.int64), met
+
+
+def _runs(keys: Hashes, wanted: Hashes) -> tuple[Ints, Ints]:
+    """Where in the sorted `keys` the run of each wanted key begins, and its length; sorted needles suit the cache."""
+    order = np.argsort(wanted)
+    needles = wanted[order]
+    first = np.searchsorted(keys, needles, side="left")
+    low, times = np.empty_like(first), np.empty_like(first)
+    low[order], times[order] = first, np.searchsorted(keys, needles, side="right") - first
+    return low, times
 
 
 def _chunks(weights: Ints, most: int, groups: Ints | None = None) -> Iterator[tuple[int, int]]:

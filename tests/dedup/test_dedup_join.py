@@ -64,7 +64,7 @@ def corpora(draw):
     return texts
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(
     corpora(), st.sampled_from(Unit), st.integers(1, 6), st.sampled_from(Metric),
     st.sampled_from([0.01, 0.3, 0.5, 2 / 3, 0.75, 0.8, 0.9, 0.95, 1.0]), st.integers(1, 5),
