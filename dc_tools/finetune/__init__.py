@@ -1,0 +1,1 @@
+"""dc-finetune: teach a model the answers that were verified."""

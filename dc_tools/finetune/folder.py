@@ -1,0 +1,68 @@
+"""The folder of a training run: whose it is, that only one process writes it, and what of an earlier run it keeps."""
+
+import contextlib
+import fcntl
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from dc_tools.core.errors import CannotRun, UsageError
+from dc_tools.core.manifest import write_manifest
+from dc_tools.core.run import Run
+
+LOCK = ".lock"
+
+
+@dataclass(frozen=True)
+class Keep:
+    """What is kept, and what is shown, of a run."""
+
+    save_every: int
+    """Steps between checkpoints."""
+    adapter: bool
+    show_mask: int
+    """How many examples to show."""
+
+
+@contextlib.contextmanager
+def open_folder(run: Run) -> Iterator[Path]:
+    """The folder of -o, locked meanwhile and marked as this run's. Errors: `UsageError`, `CannotRun`.
+
+    It must be new or empty, or hold an unfinished run of the same kind with --resume; --force empties it.
+    """
+    if run.options.output == "-":
+        raise UsageError("the trained model needs a folder: -o FOLDER")
+    folder = Path(run.options.output)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / LOCK).open("ab")
+    except OSError as error:
+        raise CannotRun(f"{folder}: {error.strerror}") from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise CannotRun(f"{folder}: another run is writing this folder") from None
+        _make_ours(folder, run)
+        write_manifest(run.manifest_path, {**run.fingerprint.to_dict(), "finished": False})
+        yield folder
+
+
+def _make_ours(folder: Path, run: Run) -> None:
+    found = [path for path in folder.iterdir() if path.name != LOCK]
+    if run.options.force:
+        _empty(found, run.manifest_path)
+    elif found and not (run.options.resume and run.manifest_path.exists()):
+        raise CannotRun(f"{folder}: holds something already: --resume goes on with a run, --force removes it")
+
+
+def _empty(found: list[Path], manifest: Path) -> None:
+    """Remove an earlier run, never a folder that is not one."""
+    if found and not manifest.exists():
+        raise CannotRun(f"{found[0].parent}: holds no earlier run; name another folder")
+    for path in found:
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
