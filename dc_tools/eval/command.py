@@ -6,6 +6,7 @@ import typer
 
 from dc_tools.core.command import command
 from dc_tools.core.run import Run
+from dc_tools.rollout.prompts import PromptStyle
 
 
 def _takes_files(flags: dict[str, Any]) -> bool:
@@ -34,7 +35,7 @@ def main(
     temperature: Annotated[float, _flag("--temperature", "0 is greedy.", min=0.0)] = 0.6,
     top_p: Annotated[float, _flag("--top-p", "Share of probability to sample from.", min=0.0, max=1.0)] = 0.95,
     max_tokens: Annotated[int, _flag("--max-tokens", "Most tokens of one answer.", min=1)] = 1024,
-    prompt_style: Annotated[str, _flag("--prompt-style", "chat, or fenced for small models.")] = "chat",
+    prompt_style: Annotated[PromptStyle, _flag("--prompt-style", "fenced is for small models.")] = PromptStyle.CHAT,
     samples_out: Annotated[str | None, _flag("--samples-out", "File for the judged lines.")] = None,
     report: Annotated[str | None, _flag("--report", "HTML file with tables, curves and a viewer.")] = None,
     runs: Annotated[list[str] | None, _flag("--run", "Training run whose curves go into --report. Repeatable.")] = None,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from dc_tools.core.errors import BadLine, UsageError
+from dc_tools.core.errors import BadLine, CannotRun, UsageError
 from dc_tools.core.manifest import write_atomic
 from dc_tools.core.outputs import FLUSH_BYTES, sink_for
 from dc_tools.core.records import Line, Problem, encode
@@ -64,8 +64,6 @@ def wanted(k: str, group_by: str, asked: Asked | None, **rest: Any) -> Wanted:
         raise UsageError(f"--format {rest['format']}: choose json or markdown")
     if (rest["dataset"] is None) != (rest["data"] is None):
         raise UsageError("--datasets NAME and --data DIR belong together")
-    if rest["samples_out"] == "-":
-        raise UsageError("--samples-out needs a file: stdout is for the scores")
     return Wanted(ks=ks, group_by=parse_group_by(group_by), asked=asked, **rest)
 
 
@@ -73,6 +71,7 @@ def evaluate(run: Run, want: Wanted) -> None:
     """Read, judge and count all lines of `run`, then write what `want` asks for."""
     from dc_tools.sandbox.judge import JudgePool
 
+    _check_targets(run.options.output, want)
     names = _rows_of(run, want)
     gates = parse_gates(want.minimums, want.ks, list(dict.fromkeys(names.values())))
     curves = read_curves(want.runs)
@@ -90,6 +89,19 @@ def evaluate(run: Run, want: Wanted) -> None:
     _tell(run, want, summaries)
     for text in failures(gates, summaries):
         run.fail_gate(text)
+
+
+def _check_targets(output: str, want: Wanted) -> None:
+    """Refuse now what could not be written when all is judged."""
+    for flag, target in (("--samples-out", want.samples_out), ("--report", want.report)):
+        if target is None:
+            continue
+        if target == "-":
+            raise UsageError(f"{flag} needs a file: stdout is for the scores")
+        if Path(target).resolve() == Path(output).resolve():
+            raise UsageError(f"{flag} and -o cannot be the same file")
+        if not Path(target).parent.is_dir():
+            raise CannotRun(f"{flag} {target}: the folder {Path(target).parent} does not exist")
 
 
 def _rows_of(run: Run, want: Wanted) -> dict[str, str]:

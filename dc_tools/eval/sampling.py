@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dc_tools.core.errors import BadLine, UsageError, missing_extra
+from dc_tools.core.errors import BadLine, missing_extra
 from dc_tools.core.records import Line, Problem, Tokens
 from dc_tools.core.run import Run
 from dc_tools.eval.judging import Item
@@ -29,15 +29,13 @@ class Asked:
     sampling: Sampling
 
 
-def asked(model: str | None, base_url: str | None, style: str, sampling: Sampling) -> Asked | None:
-    """What the flags ask for, None without a model; a URL means that server's only model. Errors: `UsageError`."""
+def asked(model: str | None, base_url: str | None, style: PromptStyle, sampling: Sampling) -> Asked | None:
+    """What the flags ask for, None without a model; a URL means that server's only model. """
     if model is not None and base_url is None and model.startswith(("http://", "https://")):
         model, base_url = None, model
     if model is None and base_url is None:
         return None
-    if style not in list(PromptStyle):
-        raise UsageError(f"--prompt-style {style}: choose from {', '.join(PromptStyle)}")
-    return Asked(model, base_url, PromptStyle(style), sampling)
+    return Asked(model, base_url, style, sampling)
 
 
 def sampled(run: Run, items: Iterator[Item], want: Asked) -> Iterator[Item]:

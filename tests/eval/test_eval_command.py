@@ -88,14 +88,21 @@ def test_the_same_seed_gives_the_same_bytes() -> None:
         (["--min", "pass@3=1"], "name its k in --k"),
         (["--datasets", "humaneval"], "--datasets NAME and --data DIR belong together"),
         (["--model", "m", "--n", "2", "--k", "4"], "pass@4 needs n >= k: --n is 2"),
-        (["--model", "m", "--prompt-style", "loud"], "--prompt-style loud: choose from chat, fenced"),
+        (["--model", "m", "--prompt-style", "loud"], "'loud' is not one of 'chat', 'fenced'"),
         (["--samples-out", "-"], "--samples-out needs a file"),
+        (["--report", "same", "-o", "same"], "--report and -o cannot be the same file"),
     ],
 )
 def test_flags_that_cannot_be_are_usage_errors(flags: list[str], says: str) -> None:
     done = dc_eval(*flags, stdin=lines({"id": "a", "rollouts": rollouts("AC")}))
     assert (done.code, done.out) == (2, b"")
     assert says in done.err
+
+
+def test_a_report_that_could_not_be_written_is_refused_before_the_work(tmp_path: Path) -> None:
+    done = dc_eval("--report", tmp_path / "absent" / "r.html", stdin=lines({"id": "a", "rollouts": [{"code": "x"}]}))
+    assert (done.code, done.out) == (3, b"")
+    assert "absent does not exist" in done.err
 
 
 def test_bad_and_repeated_lines_are_rejected_and_the_rest_is_scored() -> None:

@@ -76,10 +76,10 @@ class HumanEval:
         if not whole and isinstance(completion, str):
             fenced = "```" in completion
             whole = extract_code(completion) if fenced else problem.statement + completion
-        return None if not whole else str(whole) + problem.meta.get("glue", "")
+        return str(whole) if whole else None
 
     def grader(self, pool: "JudgePool") -> Grader:
-        """The sandbox's rules; for task 32, any root."""
+        """The sandbox's rules with the glue that a problem needs; for task 32, any root."""
         return _Rules(pool)
 
 
@@ -179,7 +179,7 @@ def _problem(row: dict[str, Any], recording: "Future[Executions] | None") -> Pro
         entry=Entry(fn_name=name, starter_code=row["prompt"]),
         tests=[Test(json.dumps(args if as_json else [repr(args)]), json.dumps(value)) for args, value in calls],
         checker=Checker() if tolerance is None else Checker(CheckerType.FLOAT, tolerance),
-        solutions=[Solution(row["prompt"] + row["canonical_solution"] + glue)],
+        solutions=[Solution(row["prompt"] + row["canonical_solution"])],
         source=Source(dataset="humaneval", split="test", native_id=row["task_id"], license="MIT"),
         meta={"glue": glue} if glue else {},
     )
@@ -190,7 +190,7 @@ def _survives_json(arguments: tuple[Any, ...]) -> bool:
 
 
 class _Rules:
-    """The sandbox's pool, except that task 32 accepts any root of the polynomial."""
+    """The sandbox's pool behind the glue of a problem, except that task 32 accepts any root of the polynomial."""
 
     def __init__(self, pool: "JudgePool") -> None:
         self._pool = pool
@@ -200,7 +200,7 @@ class _Rules:
         from dc_tools.sandbox.judge import program_of
 
         if problem.id != FIND_ZERO:
-            return self._pool.submit(problem, code)
+            return self._pool.submit(problem, code + problem.meta.get("glue", ""))
         settled: Future[Verdict] = Future()
         runs = self._pool.submit_execute(program_of(problem, code), [test.input for test in problem.tests])
         runs.add_done_callback(lambda done: _settle(settled, done, problem))
