@@ -76,13 +76,13 @@ def _append(pack: Pack, response: Response, advantage: float, prompt_length: int
     pack.advantages += [advantage] * length
 
 
-def batch_at(size: int, seed: int, cursor: int, count: int) -> list[int]:
+def batch_at(size: int, cursor: int, count: int, seed: int | None) -> list[int]:
     """`count` of `size` items from `cursor` on, in an endless walk whose every round is a new seeded permutation.
 
-    The whole state of the data is one integer.
+    `seed` None walks in order. The whole state of the data is one integer.
     """
     found = []
     for position in range(cursor, cursor + count):
         epoch, place = divmod(position, size)
-        found.append(Random(f"{seed}/{epoch}").sample(range(size), size)[place])
+        found.append(place if seed is None else Random(f"{seed}/{epoch}").sample(range(size), size)[place])
     return found

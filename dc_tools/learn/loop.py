@@ -94,6 +94,7 @@ def train(
 ) -> None:
     """Take the run from where it is to `steps`. Errors: `Stopped` when `stop_after_s` is over, `CannotRun`."""
     recipe, started = cluster.recipe, time.monotonic()
+    order = run.options.seed if recipe.shuffle else None
     step, cursor = 0, 0
     if latest := latest_checkpoint(folder.checkpoints):
         step, cursor = cluster.wait(cluster.trainer.restore.remote(latest[1]), "the checkpoint")
@@ -101,7 +102,7 @@ def train(
     folder.cut_metrics(step)
     while step < steps:
         step += 1
-        chosen = [problems[i] for i in batch_at(len(problems), run.options.seed, cursor, recipe.batch)]
+        chosen = [problems[i] for i in batch_at(len(problems), cursor, recipe.batch, order)]
         metrics = _one_step(cluster, folder, chosen, step, run.options.seed)
         cursor += recipe.batch
         run.counts.written += len(chosen)

@@ -18,6 +18,8 @@ class Recipe(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
     """Problems of one step."""
     minibatch: int = 16
     """Problems of one optimizer step; `batch` / `minibatch` updates follow each sampling."""
+    shuffle: bool = True
+    """A seeded permutation each time round; false takes the problems in file order."""
     group: int = 8
     """Rollouts of each problem."""
     max_tokens: int = 16384

@@ -5,7 +5,7 @@
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
@@ -15,7 +15,7 @@ from dc_tools.core.errors import CannotRun
 from dc_tools.core.records import Mode, Problem, Status, TestVerdict, Verdict
 from dc_tools.sandbox.compare import difference, value_difference
 from dc_tools.sandbox.execution import OK, Execution, Executions, Program
-from dc_tools.sandbox.local import LocalWorker, Session, WorkerLost
+from dc_tools.sandbox.local import LEVELS, LocalWorker, Session, WorkerLost
 
 __all__ = ["Execution", "Executions", "JudgePool", "Program", "program_of"]
 
@@ -27,15 +27,16 @@ PRESSURE_PERCENT = 20.0
 
 
 class JudgePool:
-    """Judges programs on `workers` jailed processes; use as a context manager.
+    """Judges programs on `workers` jailed processes; use as a context manager. `levels`: isolation to try, in order.
 
     Errors: `CannotRun` on the first use where the machine offers no isolation. Other failures are IE verdicts.
     """
 
-    def __init__(self, workers: int = 1) -> None:
+    def __init__(self, workers: int = 1, levels: Sequence[str] = LEVELS) -> None:
         if workers < 1:
             raise CannotRun("a judge needs at least one worker")
         self.workers = workers
+        self.levels = levels
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="judge")
         self._idle: list[LocalWorker] = []
         self._closed = False
@@ -153,7 +154,7 @@ class JudgePool:
             return self._idle.pop()
         if self._closed:
             raise CancelledError
-        worker = LocalWorker()
+        worker = LocalWorker(self.levels)
         with self._lock:
             self._all.append(worker)
         return worker

@@ -11,7 +11,7 @@ import struct
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,8 @@ class WorkerLost(Exception):
 class LocalWorker:
     """One worker process; not for use by two threads at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, levels: Sequence[str] = LEVELS) -> None:
+        self.levels = levels
         self.level = ""
         self._start()
 
@@ -74,7 +75,7 @@ class LocalWorker:
 
     def _start(self) -> None:
         refusals = []
-        for level in LEVELS:
+        for level in self.levels:
             answer = self._launch(level)
             if answer is None:
                 self.level = level

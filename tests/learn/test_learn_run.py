@@ -1,0 +1,174 @@
+"""dc-learn as users run it: on a real local Ray cluster, killed, gone on with, and told nonsense."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import zstandard
+from safetensors.torch import load_file
+
+ROOT = Path(__file__).parents[2]
+PROBLEMS = ROOT / "examples" / "data" / "train.jsonl"
+RECIPE = """
+prompt_style = "fenced"
+batch = 2
+group = 4
+max_tokens = 20
+temperature = 1.0
+lr = 1e-3
+token_budget = 512
+sample_batch = 2
+save_every = 2
+shuffle = false
+threads = 1
+"""
+MEASURED = {"wall_s", "sample_s", "judge_s", "learn_s", "save_s"}
+
+
+def start(arguments: list[str], **more) -> subprocess.Popen:
+    command = [str(Path(sys.executable).parent / "dc-learn"), *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **more)
+
+
+def finish(arguments: list[str]) -> tuple[int, str]:
+    process = start(arguments)
+    _, said = process.communicate(timeout=240)
+    return process.returncode, said
+
+
+def metrics_of(run: Path) -> list[dict]:
+    path = run / "metrics.jsonl"
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def without_times(run: Path) -> list[dict]:
+    return [{k: v for k, v in line.items() if k not in MEASURED} for line in metrics_of(run)]
+
+
+@pytest.fixture(scope="module")
+def arguments(taught_model, tmp_path_factory) -> list[str]:
+    recipe = tmp_path_factory.mktemp("recipe") / "recipe.toml"
+    recipe.write_text(RECIPE)
+    return [str(PROBLEMS), "--recipe", str(recipe), "--model", str(taught_model), "--steps", "5", "--workers", "1"]
+
+
+@pytest.fixture(scope="module")
+def whole(arguments, tmp_path_factory) -> Path:
+    """A run that nobody disturbed."""
+    run = tmp_path_factory.mktemp("whole") / "run"
+    code, said = finish([*arguments, "-o", str(run)])
+    assert code == 0, said
+    return run
+
+
+def test_a_run_leaves_metrics_rollouts_checkpoint_model_and_manifest(whole):
+    lines = metrics_of(whole)
+    assert [line["step"] for line in lines] == [1, 2, 3, 4, 5]
+    assert all(line["logprob_gap"] < 1e-4 and 0 <= line["reward"] <= 1 for line in lines)
+    assert [p.name for p in sorted((whole / "checkpoints").iterdir())] == ["step-000004.pt", "step-000005.pt"]
+    assert (whole / "model" / "model.safetensors").exists()
+    assert json.loads((whole / "manifest.json").read_bytes())["command"] == "dc-learn"
+
+
+def test_a_group_is_one_line_with_verdict_tokens_and_reward(whole):
+    packed = (whole / "rollouts" / "step-000001.jsonl.zst").read_bytes()
+    lines = [json.loads(line) for line in zstandard.ZstdDecompressor().decompress(packed).splitlines()]
+    assert [len(line["rollouts"]) for line in lines] == [4, 4]
+    for rollout in (r for line in lines for r in line["rollouts"]):
+        assert len(rollout["tokens"]["ids"]) == len(rollout["tokens"]["logprobs"]) > 0
+        assert rollout["reward"] == float(rollout["verdict"]["status"] == "AC")
+
+
+def test_training_changes_the_weights(whole, taught_model):
+    before, after = (load_file(p / "model.safetensors") for p in (taught_model, whole / "model"))
+    assert max(float((before[name] - after[name]).abs().max()) for name in before if name in after) > 1e-4
+
+
+def test_a_killed_run_goes_on_to_the_same_weights(arguments, whole, tmp_path):
+    run = tmp_path / "run"
+    process = start([*arguments, "-o", str(run)], start_new_session=True)
+    deadline = time.monotonic() + 200
+    while len(metrics_of(run)) < 3 and time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert 3 <= len(metrics_of(run)) <= 5
+    code, said = finish([*arguments, "-o", str(run), "--resume"])
+    assert code == 0, said
+    assert "going on after step" in said
+    assert without_times(run) == without_times(whole)
+    assert (run / "model" / "model.safetensors").read_bytes() == (whole / "model" / "model.safetensors").read_bytes()
+
+
+def test_a_finished_run_does_nothing_again(arguments, whole):
+    before = (whole / "metrics.jsonl").read_bytes()
+    code, said = finish([*arguments, "-o", str(whole), "--resume"])
+    assert (code, "nothing done" in said) == (0, True)
+    assert (whole / "metrics.jsonl").read_bytes() == before
+
+
+def test_a_run_is_not_overwritten_unasked(arguments, whole):
+    code, said = finish([*arguments, "-o", str(whole)])
+    assert (code, "--force starts over" in said) == (3, True)
+
+
+def test_term_ends_the_run_and_all_its_processes(arguments, tmp_path):
+    run = tmp_path / "run"
+    process = start([*arguments[:-4], "--steps", "500", "-o", str(run)], start_new_session=True)
+    deadline = time.monotonic() + 200
+    while len(metrics_of(run)) < 1 and time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.02)
+    family = children_of(process.pid)
+    assert family
+    os.kill(process.pid, signal.SIGTERM)
+    _, said = process.communicate(timeout=30)
+    assert (process.returncode, "TERM" in said) == (143, True)
+    deadline = time.monotonic() + 20
+    while any(map(alive, family)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert [pid for pid in family if alive(pid)] == []
+
+
+def test_stop_after_saves_and_asks_to_be_run_again(arguments, tmp_path):
+    code, said = finish([*arguments, "-o", str(tmp_path / "run"), "--stop-after", "0"])
+    assert (code, "run again with --resume" in said) == (75, True)
+    assert [p.name for p in (tmp_path / "run" / "checkpoints").iterdir()] == ["step-000001.pt"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        (["--model", "/nonexistent"], "not a model folder"),
+        (["--set", "grupp=3"], "no setting 'grupp'; group?"),
+        (["--set", "batch=3", "--set", "minibatch=2"], "multiple of minibatch"),
+        (["--set", "lr=\"much\""], "lr"),
+        (["--ray-address", "localhost:1"], "nothing answers there"),
+        (["--ray-address", "nonsense"], "expected HOST:PORT"),
+        (["--recipe", "/nonexistent.toml"], "No such file"),
+    ],
+)
+def test_nonsense_is_refused_in_one_line(arguments, tmp_path, changed, message):
+    code, said = finish([*arguments, "-o", str(tmp_path / "run"), *changed])
+    assert code == 3
+    assert message in said
+    assert "Traceback" not in said and said.count("\n") == 1
+
+
+def children_of(pid: int) -> list[int]:
+    found = []
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in map(int, task.read_text().split()):
+            found += [child, *children_of(child)]
+    return found
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False

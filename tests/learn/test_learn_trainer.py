@@ -1,0 +1,144 @@
+"""The trainer against itself: how a step is cut up must not show, and its sampler must agree with it."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from dc_tools.core.errors import CannotRun
+from dc_tools.core.records import Problem, Test
+from dc_tools.learn.batches import Group, Response
+from dc_tools.learn.policy import LoraSpec, load_policy
+from dc_tools.learn.recipe import Recipe
+from dc_tools.learn.trainer import Trainer, Update
+from dc_tools.rollout.prompts import PromptStyle, render
+
+RECIPE = Recipe(
+    batch=4, minibatch=4, group=4, max_tokens=20, temperature=0.8, lr=1e-3, token_budget=4096, sample_batch=2, threads=1
+)
+
+
+def with_changes(**changes) -> Recipe:
+    return Recipe(**{name: getattr(RECIPE, name) for name in Recipe.__struct_fields__} | changes)
+
+
+def sampled_groups(trainer: Trainer) -> list[Group]:
+    """Real rollouts, with rewards that differ within each group."""
+    words = ("the square of n", "n plus 3", "twice n", "n minus 4")
+    problems = [Problem(id=w, tests=[Test("1", "1")], statement=f"Read an integer n and print {w}.") for w in words]
+    groups = trainer.sample([render(p, PromptStyle.FENCED) for p in problems], 1, "step-0")
+    return [
+        Group(
+            problem.id, rollouts[0].tokens.prompt_ids,
+            [
+                Response(r.tokens.ids, r.tokens.logprobs, float(i % 3 == 0), r.finish == "length")
+                for i, r in enumerate(rollouts)
+            ],
+        )
+        for problem, rollouts in zip(problems, groups, strict=True)
+    ]
+
+
+def gradient_of(model: Path, recipe: Recipe, groups: list[Group]) -> torch.Tensor:
+    trainer = Trainer(str(model), recipe, "cpu")
+    trainer.accumulate(groups, Update(), on_policy=True)
+    return torch.cat([p.grad.flatten() for p in trainer.policy.trainable() if p.grad is not None])
+
+
+def test_trainer_and_sampler_agree_about_every_sampled_token(taught_model):
+    trainer = Trainer(str(taught_model), RECIPE, "cpu")
+    update = Update()
+    trainer.accumulate(sampled_groups(trainer), update, on_policy=True)
+    assert len(update.ratios) > 100
+    assert max(update.gaps) < 1e-4
+
+
+@pytest.mark.parametrize("budget", [1, 150, 200, 100_000])
+def test_the_gradient_does_not_depend_on_the_token_budget(taught_model, budget):
+    groups = sampled_groups(Trainer(str(taught_model), RECIPE, "cpu"))
+    whole = gradient_of(taught_model, RECIPE, groups)
+    cut = gradient_of(taught_model, with_changes(token_budget=budget), groups)
+    assert float((cut - whole).norm() / whole.norm()) < 1e-5
+
+
+def test_the_gradient_is_that_of_plain_padded_sequences(taught_model):
+    """Against the loss written out over one sequence at a time, without packs or masks."""
+    recipe = with_changes(overlong_filter=False)
+    trainer = Trainer(str(taught_model), recipe, "cpu")
+    groups = sampled_groups(trainer)
+    packed = gradient_of(taught_model, recipe, groups)
+    model = trainer.policy.model
+    total = sum(len(r.ids) for g in groups for r in g.responses)
+    loss = torch.zeros(())
+    for group in groups:
+        rewards = torch.tensor([r.reward for r in group.responses])
+        advantages = (rewards - rewards.mean()) / (rewards.std() + 1e-6)
+        for response, advantage in zip(group.responses, advantages, strict=True):
+            ids = torch.tensor([group.prompt_ids + response.ids])
+            logits = model(input_ids=ids).logits[0, len(group.prompt_ids) - 1 : -1] / recipe.temperature
+            logprobs = logits.log_softmax(-1).gather(1, torch.tensor(response.ids)[:, None])[:, 0]
+            ratio = (logprobs - torch.tensor(response.logprobs)).exp()
+            loss = loss - torch.minimum(ratio * advantage, ratio.clamp(0.8, 1.28) * advantage).sum() / total
+    loss.backward()
+    plain = torch.cat([p.grad.flatten() for p in trainer.policy.trainable() if p.grad is not None])
+    assert float((packed - plain).norm() / plain.norm()) < 1e-5
+
+
+def test_two_minibatches_make_two_updates_and_the_second_is_off_policy(taught_model):
+    trainer = Trainer(str(taught_model), with_changes(minibatch=2), "cpu")
+    metrics = trainer.learn(sampled_groups(trainer))
+    assert trainer.updates == 2
+    assert metrics["logprob_gap"] < 1e-4
+    assert metrics["ratio_max"] > 1.001
+
+
+def test_stale_logprobs_stop_the_run(taught_model):
+    trainer = Trainer(str(taught_model), with_changes(max_logprob_gap=0.01), "cpu")
+    groups = sampled_groups(trainer)
+    groups[0].responses[0].logprobs[0] -= 1.0
+    with pytest.raises(CannotRun, match="sampler and trainer disagree"):
+        trainer.learn(groups)
+
+
+def test_groups_without_a_difference_change_nothing(taught_model):
+    trainer = Trainer(str(taught_model), RECIPE, "cpu")
+    before = [p.clone() for p in trainer.policy.trainable()]
+    groups = [
+        Group(g.id, g.prompt_ids, [Response(r.ids, r.logprobs, 1.0, r.truncated) for r in g.responses])
+        for g in sampled_groups(trainer)
+    ]
+    assert trainer.learn(groups)["grad_norm"] == 0.0
+    assert all(torch.equal(a, b) for a, b in zip(before, trainer.policy.trainable(), strict=True))
+
+
+def test_a_checkpoint_brings_back_weights_optimizer_and_place(taught_model, tmp_path):
+    trainer = Trainer(str(taught_model), RECIPE, "cpu")
+    trainer.learn(sampled_groups(trainer))
+    trainer.save(tmp_path, 3, 12)
+    twin = Trainer(str(taught_model), RECIPE, "cpu")
+    assert twin.restore(tmp_path / "step-000003.pt") == (3, 12)
+    again = sampled_groups(trainer)
+    assert trainer.learn(again)["grad_norm"] == twin.learn(again)["grad_norm"]
+    assert all(torch.equal(a, b) for a, b in zip(trainer.policy.trainable(), twin.policy.trainable(), strict=True))
+
+
+def test_frozen_embeddings_stay_as_they_are(taught_model):
+    trainer = Trainer(str(taught_model), with_changes(freeze_embeddings=True), "cpu")
+    before = trainer.policy.model.get_input_embeddings().weight.clone()
+    trainer.learn(sampled_groups(trainer))
+    assert torch.equal(before, trainer.policy.model.get_input_embeddings().weight)
+
+
+def test_a_merged_adapter_speaks_like_the_adapted_model(taught_model, tmp_path):
+    trainer = Trainer(str(taught_model), with_changes(lora_rank=4, lr=1e-2), "cpu")
+    groups = sampled_groups(trainer)
+    trainer.learn(groups)
+    trainer.policy.save(tmp_path / "merged")
+    merged = load_policy(tmp_path / "merged", device="cpu")
+    ids = torch.tensor([groups[0].prompt_ids])
+    with torch.no_grad():
+        apart = trainer.policy.model(input_ids=ids).logits
+        together = merged.model(input_ids=ids).logits
+        base = load_policy(taught_model, device="cpu", lora=LoraSpec(4)).model(input_ids=ids).logits
+    assert float((apart - together).abs().max()) < 1e-4
+    assert float((base - together).abs().max()) > 1e-3
