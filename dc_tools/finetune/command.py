@@ -15,10 +15,14 @@ from dc_tools.rollout.prompts import PromptStyle
 LR_FULL, LR_LORA = 2e-5, 2e-4
 
 
-@command("dc-finetune", dropped="dropped", lines_out=False, free_flags=frozenset({"save_every", "show_mask", "device"}))
+FREE = frozenset({"save_every", "show_mask", "device", "gradient_checkpointing"})
+"""Flags that do not change what is learned."""
+
+
+@command("dc-finetune", dropped="dropped", lines_out=False, free_flags=FREE)
 def main(
     run: Run,
-    model: Annotated[str, typer.Option(help="Hugging Face folder (or id) of the model to train.")],
+    model: Annotated[str, typer.Option(help="Hugging Face folder of the model to train.")],
     lora: Annotated[bool, typer.Option("--lora/--full", help="Train low-rank adapters, or all weights.")] = False,
     rank: Annotated[int, typer.Option(min=1, help="Rank of the adapters.")] = 16,
     alpha: Annotated[int, typer.Option(min=1, help="Scale of the adapters: alpha / rank.")] = 32,
@@ -34,8 +38,12 @@ def main(
     per_problem: Annotated[int, typer.Option(min=1, help="Most answers of one problem.")] = 4,
     unverified: Annotated[bool, typer.Option("--unverified", help="Also take what no verdict calls right.")] = False,
     against: Annotated[list[str] | None, typer.Option(help="Evaluation problems, never trained on.")] = None,
+    gradient_checkpointing: Annotated[
+        bool, typer.Option("--gradient-checkpointing", help="Less memory, a third slower.")
+    ] = False,
     device: Annotated[str, typer.Option(help="Where to train: auto, cpu, cuda.")] = "auto",
-    save_every: Annotated[int, typer.Option(min=1, help="Steps between checkpoints.")] = 50,
+    eval: Annotated[list[str] | None, typer.Option(help="Problems to measure the loss on, never trained on.")] = None,
+    save_every: Annotated[int, typer.Option(min=1, help="Steps between checkpoints and measures of --eval.")] = 50,
     save_adapter: Annotated[bool, typer.Option("--save-adapter", help="With --lora: the adapter as well.")] = False,
     show_mask: Annotated[int, typer.Option(min=0, help="Show this many examples and what of them is learned.")] = 0,
 ) -> None:
@@ -45,7 +53,7 @@ def main(
     """
     if save_adapter and not lora:
         raise UsageError("--save-adapter needs --lora")
-    selection = Selection(source, prompt_style, unverified, per_problem, max_length, against or [])
+    selection = Selection(source, prompt_style, unverified, per_problem, max_length, against or [], eval or [])
     rate = lr if lr is not None else LR_LORA if lora else LR_FULL
     recipe = Recipe(rate, epochs, batch_size, schedule, warmup, micro_tokens, run.options.seed)
     with open_folder(run) as folder:
@@ -53,4 +61,5 @@ def main(
         from dc_tools.learn.policy import LoraSpec
 
         spec = LoraSpec(rank=rank, alpha=alpha) if lora else None
-        finetune(run, folder, model, device, spec, selection, recipe, Keep(save_every, save_adapter, show_mask))
+        keep = Keep(save_every, save_adapter, show_mask, gradient_checkpointing)
+        finetune(run, folder, model, device, spec, selection, recipe, keep)

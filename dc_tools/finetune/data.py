@@ -9,12 +9,16 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from hashlib import blake2b
-from typing import Any
+from typing import Any, TypeVar
 
+from dc_tools.core.errors import BadLine, CannotRun
 from dc_tools.core.lines import expand_inputs, read_lines
 from dc_tools.core.records import Finish, Problem, Solution, Status, Struct
 from dc_tools.rollout.engine import Prompt
 from dc_tools.rollout.prompts import PromptStyle
+
+PYTHON = frozenset({"python", "python3", "py"})
+T = TypeVar("T")
 
 
 class From(StrEnum):
@@ -50,6 +54,8 @@ class Selection:
     """The most tokens of prompt and answer."""
     against: list[str]
     """Files of evaluation problems."""
+    eval: list[str]
+    """Files of problems that the loss is measured on, and that are evaluation problems too."""
 
 
 @dataclass(frozen=True)
@@ -87,8 +93,7 @@ class EvaluationSet:
     def __init__(self, files: list[str]) -> None:
         self.ids: set[str] = set()
         self.statements: set[str] = set()
-        for line in read_lines(expand_inputs(files)) if files else ():
-            known = line.decode(Known)
+        for known in read_all(files, Known):
             self.ids.add(known.id)
             self.statements.add(normalised(known.statement))
         self.statements.discard("")
@@ -96,6 +101,15 @@ class EvaluationSet:
     def has(self, problem: Problem) -> bool:
         """Whether `problem` is one of them."""
         return problem.id in self.ids or normalised(problem.statement) in self.statements
+
+
+def read_all(files: list[str], type_: type[T]) -> Iterator[T]:
+    """Every line of files that must be whole. Errors: `CannotRun` for a bad line, with its place."""
+    for line in read_lines(expand_inputs(files)) if files else ():
+        try:
+            yield line.decode(type_)
+        except BadLine as error:
+            raise CannotRun(f"{line.file}:{line.number}: {error.error}") from None
 
 
 def normalised(statement: str) -> str:
@@ -134,24 +148,29 @@ def _right_rollouts(problem: Problem, unverified: bool) -> Iterator[tuple[str, s
 
 
 def _right_solutions(problem: Problem, unverified: bool) -> Iterator[Solution]:
-    python = [solution for solution in problem.solutions if solution.lang == "python"]
     verified = _reference_index(problem)
-    for index, solution in enumerate(python):
-        right = solution.verdict.status is Status.AC if solution.verdict else unverified or index == verified
-        if right:
+    for place, solution in enumerate(problem.solutions):
+        right = solution.verdict.status is Status.AC if solution.verdict else unverified or place == verified
+        if right and _is_python(solution):
             yield solution
 
 
+def _is_python(solution: Solution) -> bool:
+    return solution.lang.lower() in PYTHON
+
+
 def _reference_index(problem: Problem) -> int | None:
-    """The Python solution that dc-curate saw pass every test, where it says so."""
+    """The place of the solution that dc-curate saw pass every test, where it says so."""
     reference = (problem.curation or {}).get("reference")
-    status = reference.get("status") if isinstance(reference, dict) else reference
-    return 0 if status == Status.AC else None
+    if not isinstance(reference, dict) or reference.get("status") != Status.AC:
+        return None
+    place = reference.get("solution")
+    return place if isinstance(place, int) else None
 
 
 def _why_none(problem: Problem, source: From) -> Reason:
     rollouts = problem.rollouts if source is not From.SOLUTIONS else []
-    solutions = [s for s in problem.solutions if s.lang == "python"] if source is not From.ROLLOUTS else []
+    solutions = [s for s in problem.solutions if _is_python(s)] if source is not From.ROLLOUTS else []
     verdicts = [r.verdict for r in rollouts] + [s.verdict for s in solutions]
     if not verdicts:
         return Reason.EMPTY

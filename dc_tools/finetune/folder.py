@@ -23,6 +23,8 @@ class Keep:
     adapter: bool
     show_mask: int
     """How many examples to show."""
+    little_memory: bool
+    """Whether to compute activations twice instead of keeping them."""
 
 
 @contextlib.contextmanager

@@ -18,10 +18,11 @@ from dc_tools.finetune.data import (
     answers_to,
     encode_answer,
     mask_view,
+    read_all,
 )
 from dc_tools.finetune.folder import Keep
 from dc_tools.finetune.schedule import Recipe, seed_for
-from dc_tools.finetune.train import Metrics, Trainer, go_on, train
+from dc_tools.finetune.train import Metrics, Trainer, go_on, hold_in_float32, train
 from dc_tools.learn.policy import LoraSpec, Policy, load_policy
 from dc_tools.rollout.prompts import render
 from dc_tools.rollout.transformers import TransformersEngine
@@ -53,17 +54,23 @@ def finetune(
         raise CannotRun(f"nothing to learn from: {_reasons(run)}")
     for example in collector.examples[: keep.show_mask]:
         run.say(mask_view(example, policy.tokenizer))
-    trainer = Trainer(policy, collector.examples, recipe)
+    own_dtype = hold_in_float32(policy)
+    trainer = Trainer(policy, collector.examples, recipe, collector.held_out())
+    if keep.little_memory:
+        policy.model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     run.say(_size(trainer))
     go_on(trainer, folder)
     if trainer.done:
         run.say(f"going on after step {trainer.done}")
+    elif trainer.held_out:
+        run.say(f"held-out loss {trainer.eval_loss():.3f} untrained")
     train(trainer, folder, keep.save_every, Reporter(run))
+    run.facts |= {"steps": trainer.done, "examples": len(trainer.examples), "too_long": collector.too_long}
+    run.facts |= {"trainable": sum(p.numel() for p in policy.trainable()), "eval_loss": trainer.eval_loss()}
+    policy.model.to(own_dtype)
     policy.save(folder / MODEL)
     if keep.adapter:
         policy.save_adapter(folder / ADAPTER)
-    run.facts |= {"model": str(folder / MODEL), "steps": trainer.done, "examples": len(collector.examples)}
-    run.facts |= {"too_long": collector.too_long, "trainable": sum(p.numel() for p in policy.trainable())}
 
 
 class Collector:
@@ -72,8 +79,10 @@ class Collector:
     def __init__(self, policy: Policy, selection: Selection) -> None:
         self.selection = selection
         self.tokenizer = policy.tokenizer
+        if self.tokenizer.eos_token_id is None:
+            raise CannotRun("the tokenizer has no end token: answers could not be taught to end")
         self.engine = TransformersEngine(policy.model, policy.tokenizer, "")
-        self.evaluation = EvaluationSet(selection.against)
+        self.evaluation = EvaluationSet([*selection.against, *selection.eval])
         self.examples: list[Example] = []
         self.too_long = 0
         """Answers left out for their length, of problems that may have shorter ones."""
@@ -82,7 +91,8 @@ class Collector:
         """Kept where the problem gave an example, dropped with the reason otherwise."""
         for line, problem in problems:
             try:
-                found = self._examples_of(problem)
+                known = self.evaluation.has(problem)
+                found = Reason.EVALUATION if known else self._examples_of(problem)
             except BadLine as error:
                 yield Rejected(line, error.error)
                 continue
@@ -92,9 +102,16 @@ class Collector:
                 self.examples += found
                 yield Kept(line)
 
+    def held_out(self) -> list[Example]:
+        """The examples of the problems that the loss is measured on. Errors: `CannotRun` where there are none."""
+        files = self.selection.eval
+        found = [self._examples_of(problem) for problem in read_all(files, Problem)]
+        examples = [example for some in found if not isinstance(some, Reason) for example in some]
+        if files and not examples:
+            raise CannotRun(f"{', '.join(files)}: no right answer to measure the loss on")
+        return examples
+
     def _examples_of(self, problem: Problem) -> list[Example] | Reason:
-        if self.evaluation.has(problem):
-            return Reason.EVALUATION
         answers = answers_to(problem, render(problem, self.selection.style), self.selection)
         if isinstance(answers, Reason):
             return answers
@@ -117,9 +134,10 @@ class Reporter:
     def __call__(self, made: Metrics, steps: int) -> None:
         """Take the metrics of one step of `steps`."""
         now = time.monotonic()
-        if made.step == steps or now - self.said > REPORT_S:
+        if made.eval_loss is not None or made.step == steps or now - self.said > REPORT_S:
             self.said = now
             account = f"loss {made.loss:.3f}, {made.tokens} tokens, {made.wall_s:.1f} s"
+            account += f", held-out loss {made.eval_loss:.3f}" if made.eval_loss is not None else ""
             self.run.say(f"step {made.step} of {steps}: {account}")
 
 

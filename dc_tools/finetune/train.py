@@ -9,7 +9,7 @@ Shapes: B sequences of a micro-batch, T tokens, V vocabulary; padding is on the 
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ CHECKPOINTS, METRICS = "checkpoints", "metrics.jsonl"
 
 @dataclass(frozen=True)
 class Metrics:
-    """One optimizer step; `loss` is nats per answer token, `tokens` how many of those it had."""
+    """One optimizer step; losses are nats per answer token, `tokens` how many of those the step had."""
 
     step: int
     loss: float
@@ -40,18 +40,21 @@ class Metrics:
     lr: float
     grad_norm: float
     wall_s: float
+    eval_loss: float | None = None
+    """On the problems of --eval, after the step, where it was measured."""
 
 
-def loss_sum(model: Any, examples: Sequence[Example], device: Any) -> Tensor:
+def loss_sum(model: Any, examples: Sequence[Example], device: torch.device) -> Tensor:
     """The summed negative log-likelihood of the answers' tokens."""
     ids_BT, labels_BT = padded(examples)
     first = min(example.start for example in examples) - 1
     attention_BT = (torch.arange(ids_BT.shape[1])[None] < torch.tensor([len(e.ids) for e in examples])[:, None]).long()
     # Logits are the largest thing here (T x V floats): those before the first answer are never made.
-    logits_BTV = model(
-        input_ids=ids_BT.to(device), attention_mask=attention_BT.to(device), use_cache=False,
-        logits_to_keep=ids_BT.shape[1] - first,
-    ).logits
+    with torch.autocast(device.type, torch.bfloat16, enabled=device.type != "cpu"):
+        logits_BTV = model(
+            input_ids=ids_BT.to(device), attention_mask=attention_BT.to(device), use_cache=False,
+            logits_to_keep=ids_BT.shape[1] - first,
+        ).logits
     return torch.nn.functional.cross_entropy(
         logits_BTV[:, :-1].float().flatten(0, 1), labels_BT[:, first + 1 :].to(device).flatten(),
         ignore_index=IGNORED, reduction="sum",
@@ -69,7 +72,7 @@ def padded(examples: Sequence[Example]) -> tuple[Tensor, Tensor]:
     return ids_BT, labels_BT
 
 
-def accumulate(model: Any, examples: Sequence[Example], micro_tokens: int, device: Any) -> tuple[float, int]:
+def accumulate(model: Any, examples: Sequence[Example], micro_tokens: int, device: torch.device) -> tuple[float, int]:
     """Add the gradient of the mean loss per answer token over all `examples`; returns that loss and the tokens."""
     tokens = sum(example.loss_tokens for example in examples)
     total = 0.0
@@ -80,17 +83,49 @@ def accumulate(model: Any, examples: Sequence[Example], micro_tokens: int, devic
     return total, tokens
 
 
-class Trainer:
-    """A policy, its optimizer and its examples; `done` steps lie behind it."""
+def mean_loss(model: Any, examples: Sequence[Example], micro_tokens: int, device: torch.device) -> float:
+    """The mean loss per answer token, without learning from it."""
+    tokens = sum(example.loss_tokens for example in examples)
+    pieces = micro_batches([len(example.ids) for example in examples], micro_tokens)
+    with torch.no_grad():
+        sums = [float(loss_sum(model, [examples[i] for i in piece], device)) for piece in pieces]
+    return sum(sums) / tokens
 
-    def __init__(self, policy: Policy, examples: Sequence[Example], recipe: Recipe) -> None:
+
+def hold_in_float32(policy: Policy) -> torch.dtype:
+    """Make what is trained float32, since small steps vanish in bfloat16; returns the model's own type."""
+    own: torch.dtype = policy.model.dtype
+    for parameter in policy.trainable():
+        parameter.data = parameter.data.float()
+    return own
+
+
+class Trainer:
+    """A policy, its optimizer and its examples; `done` steps lie behind it.
+
+    `held_out` are examples to measure the loss on. The forward pass computes in bfloat16 except on a CPU.
+    """
+
+    def __init__(
+        self, policy: Policy, examples: Sequence[Example], recipe: Recipe, held_out: Sequence[Example] = ()
+    ) -> None:
         self.policy = policy
         self.examples = examples
+        self.held_out = held_out
         self.recipe = recipe
         self.done = 0
         self.steps = steps_of(len(examples), recipe.epochs, recipe.batch_size)
         self.optimizer = torch.optim.AdamW(policy.trainable(), lr=recipe.lr, betas=BETAS, weight_decay=0.0)
         policy.model.train()
+
+    def eval_loss(self) -> float | None:
+        """The mean loss on the held-out examples, where there are any."""
+        if not self.held_out:
+            return None
+        self.policy.model.eval()
+        loss = mean_loss(self.policy.model, self.held_out, self.recipe.micro_tokens, self.policy.device)
+        self.policy.model.train()
+        return loss
 
     def step(self) -> Metrics:
         """Take one optimizer step. Errors: `CannotRun` for a loss that is not a number."""
@@ -141,9 +176,12 @@ def train(trainer: Trainer, folder: Path, save_every: int, report: Callable[[Met
     with metrics.open("ab", buffering=0) as log:
         while trainer.done < trainer.steps:
             made = trainer.step()
-            log.write(orjson.dumps(asdict(made)) + b"\n")
+            due = trainer.done % save_every == 0 or trainer.done == trainer.steps
+            if due:
+                made = replace(made, eval_loss=trainer.eval_loss())
+            log.write(orjson.dumps({k: v for k, v in asdict(made).items() if v is not None}) + b"\n")
             report(made, trainer.steps)
-            if trainer.done % save_every == 0 or trainer.done == trainer.steps:
+            if due:
                 save_checkpoint(checkpoints, trainer.done, trainer.state())
                 prune_checkpoints(checkpoints, keep=1)
 

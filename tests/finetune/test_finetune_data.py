@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from transformers import AutoTokenizer
 
+from dc_tools.core.errors import CannotRun
 from dc_tools.core.records import Entry, Finish, Mode, Problem, Rollout, Solution, Status, Verdict
 from dc_tools.finetune.data import (
     Answer,
@@ -24,7 +25,7 @@ from dc_tools.rollout.prompts import PromptStyle, render
 AC, WA = Verdict(status=Status.AC, passed=1, total=1), Verdict(status=Status.WA, passed=0, total=1)
 PROMPT = Prompt("p", ({"role": "user", "content": "Read an integer n and print twice n."},), "```python\n", ("```",))
 CHAT = Prompt("p", PROMPT.messages)
-LIMITS = {"max_length": 99, "against": []}
+LIMITS = {"max_length": 99, "against": [], "eval": []}
 CODE = "n = int(input())\nprint(2 * n)\n"
 
 
@@ -90,8 +91,8 @@ def test_only_solutions_judged_right_are_learned() -> None:
 
 def test_a_reference_that_curation_saw_pass_is_learned() -> None:
     solutions = [Solution(code="x", lang="cpp"), Solution(code="a"), Solution(code="b")]
-    right = problem(solutions=solutions, curation={"reference": {"status": "AC"}})
-    wrong = problem(solutions=solutions, curation={"reference": {"status": "WA"}})
+    right = problem(solutions=solutions, curation={"reference": {"status": "AC", "solution": 1}})
+    wrong = problem(solutions=solutions, curation={"reason": "coverage-low"})
     assert texts(right) == ["```python\na\n```"]
     assert texts(wrong) is Reason.UNJUDGED
 
@@ -136,6 +137,13 @@ def test_evaluation_problems_are_known_by_id_or_by_their_words(tmp_path: Path) -
     assert known.has(Problem(id="other", tests=[], statement="print twice N."))
     assert not known.has(Problem(id="other", tests=[], statement="print thrice n"))
     assert not known.has(Problem(id="other", tests=[], statement=""))
+
+
+def test_a_bad_line_among_evaluation_problems_is_told_with_its_place(tmp_path: Path) -> None:
+    file = tmp_path / "eval.jsonl"
+    file.write_text('{"id":"e1"}\n{"id":2}\n')
+    with pytest.raises(CannotRun, match=r"eval\.jsonl:2: Expected `str`, got `int` - at `\$\.id`"):
+        EvaluationSet([str(file)])
 
 
 def test_normalised_keeps_the_words_of_any_script() -> None:

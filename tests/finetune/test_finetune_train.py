@@ -20,13 +20,14 @@ from dc_tools.core.extract import extract_code
 from dc_tools.core.records import Problem, Solution, Status, Test, Verdict, encode
 from dc_tools.finetune.command import main
 from dc_tools.finetune.data import Example
-from dc_tools.finetune.train import accumulate, keep_metrics, padded
+from dc_tools.finetune.train import accumulate, hold_in_float32, keep_metrics, mean_loss, padded
 from dc_tools.learn.policy import LoraSpec, load_policy
 from dc_tools.rollout.engine import Sampling
 from dc_tools.rollout.prompts import PromptStyle, render
 from dc_tools.rollout.transformers import TransformersEngine
 from dc_tools.sandbox.judge import JudgePool
 
+CPU = torch.device("cpu")
 COMMAND = str(Path(sys.executable).with_name("dc-finetune"))
 FEW = [Example("a", [5, 6, 7, 8, 9], 3), Example("b", [9, 4, 7], 1), Example("c", [3, 2, 1, 4, 4, 5, 8], 2)]
 TERMS = {"n plus 3": "n + 3", "n times 4": "n * 4", "the square of n": "n * n"}
@@ -90,7 +91,7 @@ def test_the_loss_is_the_mean_over_answer_tokens_worked_by_hand(tiny_model: Path
         for place in range(example.start, len(example.ids)):
             by_hand -= float(logprobs_TV[place - 1, example.ids[place]])
             tokens += 1
-    loss, counted = accumulate(model, FEW, 10_000, "cpu")
+    loss, counted = accumulate(model, FEW, 10_000, CPU)
     assert counted == tokens == 9
     assert loss == approx(by_hand / tokens, rel=1e-5)
 
@@ -98,18 +99,43 @@ def test_the_loss_is_the_mean_over_answer_tokens_worked_by_hand(tiny_model: Path
 @pytest.mark.parametrize("micro_tokens", [1, 8, 15])
 def test_the_gradient_is_the_same_however_the_step_is_cut(tiny_model: Path, micro_tokens: int) -> None:
     model = AutoModelForCausalLM.from_pretrained(tiny_model, dtype=torch.float32)
-    accumulate(model, FEW, 10_000, "cpu")
+    accumulate(model, FEW, 10_000, CPU)
     whole = gradient(model)
     model.zero_grad()
-    accumulate(model, FEW, micro_tokens, "cpu")
+    accumulate(model, FEW, micro_tokens, CPU)
     assert float((gradient(model) - whole).abs().max()) < 1e-5 * float(whole.abs().max())
+
+
+def test_gradient_checkpointing_leaves_the_gradient_as_it_is(tiny_model: Path) -> None:
+    model = AutoModelForCausalLM.from_pretrained(tiny_model, dtype=torch.float32).train()
+    accumulate(model, FEW, 10_000, CPU)
+    whole = gradient(model)
+    model.zero_grad()
+    model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    accumulate(model, FEW, 10_000, CPU)
+    assert torch.equal(gradient(model), whole)
+
+
+def test_the_held_out_loss_is_that_of_training_and_leaves_no_gradient(tiny_model: Path) -> None:
+    model = AutoModelForCausalLM.from_pretrained(tiny_model, dtype=torch.float32)
+    measured = mean_loss(model, FEW, 8, CPU)
+    assert all(p.grad is None for p in model.parameters())
+    assert measured == approx(accumulate(model, FEW, 10_000, CPU)[0], rel=1e-5)
+
+
+def test_weights_to_train_are_held_in_float32_and_the_rest_as_it_came(tiny_model: Path) -> None:
+    policy = load_policy(str(tiny_model), device="cpu", lora=LoraSpec(rank=2))
+    policy.model.to(torch.bfloat16)
+    assert hold_in_float32(policy) is torch.bfloat16
+    assert {p.dtype for p in policy.trainable()} == {torch.float32}
+    assert {p.dtype for p in policy.model.parameters() if not p.requires_grad} == {torch.bfloat16}
 
 
 def test_tokens_before_the_answer_do_not_move_the_head_by_being_targets(tiny_model: Path) -> None:
     model = AutoModelForCausalLM.from_pretrained(tiny_model, dtype=torch.float32)
-    losses = [accumulate(model, [Example("x", [first, 6, 7, 8], 3)], 99, "cpu")[0] for first in (5, 5)]
+    losses = [accumulate(model, [Example("x", [first, 6, 7, 8], 3)], 99, CPU)[0] for first in (5, 5)]
     assert losses[0] == losses[1]
-    changed = accumulate(model, [Example("x", [5, 6, 7, 9], 3)], 99, "cpu")[0]
+    changed = accumulate(model, [Example("x", [5, 6, 7, 9], 3)], 99, CPU)[0]
     assert changed != losses[0]
 
 
@@ -171,14 +197,23 @@ def test_without_a_right_answer_it_says_why_and_counts(
 def test_training_teaches_the_tiny_model_to_write_right_programs(
     lines: Path, tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code = finetune(lines, tiny_model, tmp_path / "out", "--epochs", "32", "--show-mask", "1", "--save-every", "99")
-    assert code == 0
+    held_out = tmp_path / "heldout.jsonl"
+    right = Verdict(status=Status.AC, passed=1, total=1)
+    solutions = [Solution(code="n = int(input())\nprint(n * 7)\n", verdict=right)]
+    statement = "Read an integer n and print n times 7."
+    held_out.write_bytes(encode(Problem(id="h", tests=[], statement=statement, solutions=solutions)) + b"\n")
+    more = ["--epochs", "32", "--show-mask", "1", "--save-every", "60", "--eval", str(held_out)]
+    assert finetune(lines, tiny_model, tmp_path / "out", *more) == 0
     losses = [m["loss"] for m in metrics_of(tmp_path / "out")]
     assert losses[0] > 5.0
     assert max(losses[-5:]) < 0.4
     assert r"learned '```python\nn = int(input())" in capsys.readouterr().err
     made = json.loads((tmp_path / "out" / "manifest.json").read_text())
     assert (made["counts"]["in"], made["examples"], made["steps"]) == (30, 30, 120)
+    measured = [m["eval_loss"] for m in metrics_of(tmp_path / "out") if "eval_loss" in m]
+    assert len(measured) == 2
+    assert measured[1] == approx(made["eval_loss"])
+    assert measured[1] < 2.0
     before, after = (share_right(folder) for folder in (tiny_model, tmp_path / "out" / "model"))
     assert before == 0.0
     assert after > 0.5
