@@ -1,15 +1,15 @@
-"""The `transformers` engine: batched sampling from a causal language model on this machine; the home of torch here.
+"""The `transformers` engine: batched sampling from a causal language model on this machine.
 
 A batch is a few prompts x n samples. Prompts are left-padded and read once; their key-value cache is then repeated for
 the samples, and samples that have ended leave the batch. Each sample draws from its own generator, so what it becomes
 does not depend on its neighbours, up to the rounding of the sums in the model. Models whose layers keep no key-value
 cache (linear attention) are not supported.
 
-Shapes: P prompts, B samples of a batch, L prompt tokens, T tokens so far, V vocabulary.
+Shapes: B samples of a batch, V vocabulary.
 """
 
 import contextlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from random import Random
@@ -17,21 +17,17 @@ from typing import Any
 
 import torch
 from jinja2 import TemplateError
-from torch import Tensor
-from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache
-from transformers.cache_utils import DynamicLayer
+from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
 from dc_tools.core.errors import CannotRun
 from dc_tools.core.records import Finish
+from dc_tools.rollout.decode import Batch, sampling_from
+from dc_tools.rollout.draw import draw
 from dc_tools.rollout.engine import Prompt, Sample, Sampling, sample_seed
 
 COMPACT_BELOW = 0.8
 """Ended samples are cut out of the batch once at most this share of its rows still grows: a cut copies the cache."""
-NUCLEUS_START = 256
-"""Top tokens looked at first for top-p: most distributions need no more, and a full sort is slow."""
-SPARE_TOKENS = 64
-"""The cache grows by at least so many tokens at a time, not by one: each growth copies it."""
 
 
 class TransformersEngine:
@@ -93,14 +89,14 @@ class TransformersEngine:
             groups.append([_Growing(prompt, ids, budget, sampling.seed, i) for i in range(sampling.n)])
         fitting = [group for group in groups if group and group[0].budget > 0]
         if fitting:
-            with torch.inference_mode(), _evaluating(self.model), _memory_errors(len(fitting), sampling.n):
+            with torch.inference_mode(), sampling_from(self.model), _memory_errors(len(fitting), sampling.n):
                 self._grow(fitting, sampling)
         return [[self._finished(sample) for sample in group] for group in groups]
 
     def _grow(self, groups: list[list["_Growing"]], sampling: Sampling) -> None:
         """Sample until each sample of each group has its `finish`."""
         rows: list[_Growing | None] = [sample for group in groups for sample in group]
-        batch = _Batch(self.model, [group[0].prompt_ids for group in groups], self.tokenizer.pad_token_id or 0)
+        batch = Batch(self.model, [group[0].prompt_ids for group in groups], self.tokenizer.pad_token_id or 0)
         logits_BV = batch.repeated(sampling.n)
         while True:
             uniform_B = [sample.rng.random() if sample else 0.0 for sample in rows]
@@ -164,122 +160,6 @@ class _Growing:
         self.finish: Finish | None = None
 
 
-class _Batch:
-    """The model's side of a batch: its cache, the mask over it and the position of each row."""
-
-    def __init__(self, model: Any, prompt_ids: list[list[int]], pad: int) -> None:
-        self.model = model
-        self.device = next(model.parameters()).device
-        width = max(map(len, prompt_ids))
-        self.cache = DynamicCache(config=model.config)
-        self.cache.layers = [_RoomyLayer() if type(each) is DynamicLayer else each for each in self.cache.layers]
-        self.mask_BT = self._rows([[0] * (width - len(ids)) + [1] * len(ids) for ids in prompt_ids])
-        self.position_B = self.mask_BT.sum(1) - 1
-        self._ids_PL = self._rows([[pad] * (width - len(ids)) + ids for ids in prompt_ids])
-
-    def repeated(self, n: int) -> Tensor:
-        """Read the prompts once, then make n rows of each; returns logits_BV of the next token."""
-        positions_PL = (self.mask_BT.cumsum(1) - 1).clamp(min=0)
-        logits_PV = self._forward(self._ids_PL, positions_PL)
-        self.cache.batch_repeat_interleave(n)
-        self.mask_BT = self.mask_BT.repeat_interleave(n, 0)
-        self.position_B = self.position_B.repeat_interleave(n, 0)
-        return logits_PV.repeat_interleave(n, 0)
-
-    def keep(self, rows: list[int]) -> Tensor:
-        """Drop all rows but these; returns them as an index."""
-        kept_B = torch.tensor(rows, device=self.device)
-        self.cache.batch_select_indices(kept_B)
-        self.mask_BT, self.position_B = self.mask_BT[kept_B], self.position_B[kept_B]
-        return kept_B
-
-    def advanced(self, ids_B: Tensor) -> Tensor:
-        """Give each row its next token; returns logits_BV of the one after it."""
-        self.mask_BT = torch.cat([self.mask_BT, self.mask_BT.new_ones(len(ids_B), 1)], 1)
-        self.position_B = self.position_B + 1
-        return self._forward(ids_B[:, None], self.position_B[:, None])
-
-    def _forward(self, ids: Tensor, positions: Tensor) -> Tensor:
-        logits: Tensor = self.model(
-            input_ids=ids, attention_mask=self.mask_BT, position_ids=positions, past_key_values=self.cache,
-            use_cache=True, logits_to_keep=1,
-        ).logits
-        return logits[:, -1]
-
-    def _rows(self, rows: list[list[int]]) -> Tensor:
-        return torch.tensor(rows, device=self.device)
-
-
-class _RoomyLayer(DynamicLayer):  # type: ignore[misc]  # transformers is not followed by mypy
-    """A cache layer with spare room behind its last token, so that a token more is written, not copied together."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._room: tuple[Tensor, Tensor] | None = None
-
-    def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
-        """Append the states of new tokens (rows, heads, tokens, width); returns all of them."""
-        before = self.get_seq_length()
-        if before == 0:
-            self.lazy_initialization(key_states, value_states)
-            self.keys, self.values = key_states, value_states
-            return self.keys, self.values
-        after = before + key_states.shape[2]
-        if self._room is None or self._room[0].shape[2] < after:
-            spare = max(SPARE_TOKENS, before // 4)
-            self._room = _with_room(self.keys, after + spare), _with_room(self.values, after + spare)
-        keys, values = self._room
-        keys[:, :, before:after], values[:, :, before:after] = key_states, value_states
-        self.keys, self.values = keys[:, :, :after], values[:, :, :after]
-        return self.keys, self.values
-
-    def batch_repeat_interleave(self, repeats: int) -> None:
-        """Make `repeats` rows of each."""
-        self._room = None
-        super().batch_repeat_interleave(repeats)
-
-    def batch_select_indices(self, indices: Tensor) -> None:
-        """Keep the rows `indices`."""
-        self._room = None
-        super().batch_select_indices(indices)
-
-
-def draw(logits_BV: Tensor, uniform_B: Sequence[float], temperature: float, top_p: float) -> tuple[Tensor, Tensor]:
-    """One token a row by inverse CDF in order of the vocabulary; returns ids_B and their log-probabilities_B.
-
-    `uniform_B` lies in [0, 1). Temperature 0 takes the likeliest token, with its log-probability at temperature 1.
-    """
-    logprobs_BV = (logits_BV.float() / (temperature or 1.0)).log_softmax(-1)
-    if temperature == 0:
-        ids_B1 = logprobs_BV.argmax(-1, keepdim=True)
-    else:
-        if top_p < 1:
-            logprobs_BV = nucleus(logprobs_BV, top_p)
-        cdf_BV = logprobs_BV.exp().cumsum(-1, dtype=torch.float64)
-        at_B1 = torch.tensor(uniform_B, dtype=torch.float64, device=cdf_BV.device)[:, None] * cdf_BV[:, -1:]
-        ids_B1 = torch.searchsorted(cdf_BV, at_B1, right=True)
-    return ids_B1[:, 0], logprobs_BV.gather(1, ids_B1)[:, 0]
-
-
-def nucleus(logprobs_BV: Tensor, top_p: float) -> Tensor:
-    """The log-probabilities of the fewest likeliest tokens that hold `top_p` together, renormalised; -inf elsewhere.
-
-    Tokens that tie with the last one are kept. Holtzman et al. 2020, "The Curious Case of Neural Text Degeneration".
-    """
-    size = logprobs_BV.shape[-1]
-    count = min(NUCLEUS_START, size)
-    while True:
-        top_BK = logprobs_BV.topk(count, -1).values
-        mass_BK = top_BK.exp().cumsum(-1, dtype=torch.float64)
-        if count == size or bool((mass_BK[:, -1] >= top_p).all()):
-            break
-        count = min(8 * count, size)
-    within_BK = mass_BK - top_BK.exp() < top_p
-    within_BK[:, 0] = True
-    least_B1 = top_BK.masked_fill(~within_BK, torch.inf).min(-1, keepdim=True).values
-    return logprobs_BV.masked_fill(logprobs_BV < least_B1, -torch.inf).log_softmax(-1)
-
-
 def load_model(directory: str | Path, device: str = "auto") -> tuple[Any, Any]:
     """Model in evaluation mode, float32 on a CPU and bfloat16 elsewhere, and tokenizer. Errors: `CannotRun`."""
     path = Path(directory)
@@ -316,13 +196,6 @@ def pick_device(name: str) -> torch.device:
     return device
 
 
-def _with_room(states: Tensor, tokens: int) -> Tensor:
-    rows, heads, before, width = states.shape
-    room = states.new_empty(rows, heads, tokens, width)
-    room[:, :, :before] = states
-    return room
-
-
 def _without_system(messages: list[dict[str, str]]) -> list[dict[str, str]]:
     if len(messages) < 2 or messages[0]["role"] != "system":
         return messages
@@ -334,17 +207,6 @@ def _end_ids(model: Any, tokenizer: Any) -> frozenset[int]:
     ends = getattr(model.generation_config, "eos_token_id", None)
     found = set(ends if isinstance(ends, list) else [ends]) | {tokenizer.eos_token_id}
     return frozenset(found - {None})
-
-
-@contextlib.contextmanager
-def _evaluating(model: Any) -> Iterator[None]:
-    """The model in evaluation mode, and back in the mode it was in."""
-    training = model.training
-    model.eval()
-    try:
-        yield
-    finally:
-        model.train(training)
 
 
 @contextlib.contextmanager

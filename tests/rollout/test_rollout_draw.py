@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from dc_tools.rollout.transformers import draw, nucleus
+from dc_tools.rollout.draw import draw, nucleus
 
 
 def logits_of(*probabilities: float) -> torch.Tensor:

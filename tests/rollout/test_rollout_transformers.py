@@ -12,8 +12,9 @@ from tiny_model import SHOT, examples, messages_of
 
 from dc_tools.core.errors import CannotRun
 from dc_tools.core.records import Finish
+from dc_tools.rollout.draw import draw
 from dc_tools.rollout.engine import Prompt, Sample, Sampling, sample_seed
-from dc_tools.rollout.transformers import TransformersEngine, draw
+from dc_tools.rollout.transformers import TransformersEngine
 
 FENCE = "```python\n"
 
