@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 BIN = Path(sys.executable).parent
-DEADLINE_S = 60.0
+DEADLINE_S = 240.0
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,94 @@
+"""Hostile and honest programs by name, each with its verdict; the same workers still judge after, and nothing is left."""
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import Future
+from pathlib import Path
+
+import pytest
+from processes import alive, descendants, wait_until
+from programs import ESCAPES, EXHAUSTION, HACKS, HONEST, INFRASTRUCTURE, Case
+
+from dc_tools.core.records import Problem, Test, Verdict, encode
+from dc_tools.sandbox.judge import JudgePool
+
+CASES = [*ESCAPES, *HACKS, *INFRASTRUCTURE, *HONEST, *EXHAUSTION]
+SIMPLE = Problem(id="simple", tests=[Test("", "6")])
+
+
+class Judged:
+    """All programs handed in at once to a pool of two workers, and what the machine looked like before."""
+
+    def __init__(self) -> None:
+        self.around = descendants(os.getpid())
+        self.traces = traces()
+        self.pool = JudgePool(2)
+        for future in [self.pool.submit(SIMPLE, "print(6)") for _ in range(4)]:
+            future.result()
+        self.workers = children(os.getpid()) - self.around
+        self.futures: dict[str, Future[Verdict]] = {c.name: self.pool.submit(c.problem, c.code) for c in CASES}
+
+
+@pytest.fixture(scope="module")
+def judged() -> Iterator[Judged]:
+    made = Judged()
+    yield made
+    made.pool.close()
+
+
+def children(pid: int) -> set[int]:
+    return {int(c) for t in Path(f"/proc/{pid}/task").glob("*/children") for c in t.read_text().split()}
+
+
+def traces() -> tuple[list[str], set[str]]:
+    """Mounts, and the names in the folders that programs might have reached."""
+    places = ("/", "/tmp", "/dev/shm", "/root", os.getcwd())
+    names = {f"{place}/{name}" for place in places if os.access(place, os.R_OK) for name in os.listdir(place)}
+    return Path("/proc/self/mountinfo").read_text().splitlines(), names
+
+
+def check(case: Case, judged: Judged) -> None:
+    verdict = judged.futures[case.name].result()
+    assert verdict.status in case.statuses, f"{verdict.status}: {verdict.message}"
+    assert case.message in verdict.message
+    assert (verdict.total, verdict.passed) == (1, int(verdict.status == "AC"))
+    encode(verdict).decode()
+
+
+@pytest.mark.parametrize("case", ESCAPES, ids=lambda case: case.name)
+def test_escape(case, judged):
+    check(case, judged)
+
+
+@pytest.mark.parametrize("case", HACKS, ids=lambda case: case.name)
+def test_reward_hack(case, judged):
+    check(case, judged)
+
+
+@pytest.mark.parametrize("case", INFRASTRUCTURE, ids=lambda case: case.name)
+def test_trouble_for_the_judge(case, judged):
+    check(case, judged)
+
+
+@pytest.mark.parametrize("case", HONEST, ids=lambda case: case.name)
+def test_honest_program(case, judged):
+    check(case, judged)
+
+
+@pytest.mark.parametrize("case", EXHAUSTION, ids=lambda case: case.name)
+def test_exhaustion(case, judged):
+    check(case, judged)
+
+
+def test_after_all_of_it_the_same_workers_judge_and_nothing_is_left(judged):
+    for future in judged.futures.values():
+        future.result()
+    assert len(judged.workers) == 2
+    assert alive(judged.workers) == judged.workers
+    assert judged.pool.judge(SIMPLE, "print(6)").status == "AC"
+    wait_until(lambda: all(not descendants(worker) for worker in judged.workers), 5)
+    judged.pool.close()
+    wait_until(lambda: descendants(os.getpid()) <= judged.around, 5)
+    mounts, names = traces()
+    assert mounts == judged.traces[0]
+    assert not {name for name in names - judged.traces[1] if name.split("/")[-1] in {"x", "a", "mark", "sda", "0", "1"}}
