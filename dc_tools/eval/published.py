@@ -1,6 +1,6 @@
 """Published results of DeepCoder and its peers, shown beside measured ones. Nothing here was measured by dc-eval."""
 
-SETTING = "temperature 0.6, top_p 0.95, up to 64K tokens; from the DeepCoder release, May 2025"
+SETTING = "Temperature 0.6, top_p 0.95, up to 64K tokens; from the DeepCoder release, May 2025"
 HEAD = ("model", "LiveCodeBench", "Codeforces", "percentile", "HumanEval+", "AIME 2024")
 ROWS: tuple[tuple[str, float, int, float, float, float | None], ...] = (
     ("DeepCoder-14B-Preview", 60.6, 1936, 95.3, 92.6, 73.8),

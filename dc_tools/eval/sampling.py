@@ -30,7 +30,7 @@ class Asked:
 
 
 def asked(model: str | None, base_url: str | None, style: PromptStyle, sampling: Sampling) -> Asked | None:
-    """What the flags ask for, None without a model; a URL means that server's only model. """
+    """What the flags ask for, None without a model; a URL means that server's only model."""
     if model is not None and base_url is None and model.startswith(("http://", "https://")):
         model, base_url = None, model
     if model is None and base_url is None:

@@ -23,7 +23,7 @@ def score_table(rows: Mapping[str, Summary], ks: Sequence[int]) -> Table:
 
 
 def group_tables(rows: Mapping[str, Summary], ks: Sequence[int]) -> Iterator[tuple[str, Table]]:
-    """For each grouping its table: one line per group and row."""
+    """For each grouping its table: one line per group and row. A grouping with one label would say nothing."""
     for by in dict.fromkeys(by for summary in rows.values() for by in summary["groups"]):
         head = [by, "run", "problems", *(f"pass@{k}" for k in ks)]
         body = [
@@ -31,7 +31,8 @@ def group_tables(rows: Mapping[str, Summary], ks: Sequence[int]) -> Iterator[tup
             for name, s in rows.items()
             for label, group in s["groups"][by].items()
         ]
-        yield by, [head, *sorted(body, key=lambda line: easy_first(line[0]))]
+        if len({line[0] for line in body}) > 1:
+            yield by, [head, *sorted(body, key=lambda line: easy_first(line[0]))]
 
 
 def verdict_table(rows: Mapping[str, Summary]) -> Table:
