@@ -1,6 +1,6 @@
 """What an engine is: it takes prompts and gives, for each, n samples with their token ids and log-probabilities."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Protocol
@@ -56,7 +56,7 @@ class Engine(Protocol):
     name: str
     """The model, as written into `rollouts[].model`."""
 
-    def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> Iterator[list[Sample]]:
+    def generate(self, prompts: Iterable[Prompt], sampling: Sampling) -> Iterator[list[Sample]]:
         """For each prompt in order its `sampling.n` samples. Same prompts, sampling and weights: same samples."""
         ...
 

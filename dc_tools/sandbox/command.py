@@ -1,12 +1,21 @@
 """dc-sandbox: the flags."""
 
+from typing import Annotated
+
+import typer
+
 from dc_tools.core.command import command
 from dc_tools.core.records import Problem
 from dc_tools.core.run import Run
 
 
 @command("dc-sandbox")
-def main(run: Run) -> None:
+def main(
+    run: Run,
+    packages: Annotated[
+        list[str] | None, typer.Option("--package", help="Let programs import this package (numpy). Repeatable.")
+    ] = None,
+) -> None:
     """Judge the solutions and rollouts that lack a verdict, each test in a jailed process.
 
     Adds `verdict` to solutions[] and rollouts[]: AC WA TLE MLE OLE RE CE, or IE where the judge itself failed (exit
@@ -18,7 +27,7 @@ def main(run: Run) -> None:
     from dc_tools.sandbox.stage import Tally, judge_lines
 
     tally = Tally()
-    with JudgePool(run.options.workers) as pool:
+    with JudgePool(run.options.workers, packages=packages or []) as pool:
         run.write(judge_lines(run.read(Problem), pool, tally))
     run.say(str(tally))
     run.facts["verdicts"] = tally.counts

@@ -75,15 +75,20 @@ def enter_namespaces(read_only: Sequence[str]) -> None:
     if os.getuid() == 0:
         _unshare(outer)
         _new_root(read_only)
-        os.setgroups([])
-        os.setresgid(NOBODY, NOBODY, NOBODY)
-        os.setresuid(NOBODY, NOBODY, NOBODY)
+        become_nobody()
         _libc.prctl(PR_SET_DUMPABLE, 1, 0, 0, 0)
         _enter_user_namespace(proc, CLONE_NEWNS)
     else:
         _enter_user_namespace(proc, outer)
         _new_root(read_only)
     os.close(proc)
+
+
+def become_nobody() -> None:
+    """Give up root for good."""
+    os.setgroups([])
+    os.setresgid(NOBODY, NOBODY, NOBODY)
+    os.setresuid(NOBODY, NOBODY, NOBODY)
 
 
 def fresh_tmp() -> None:

@@ -27,16 +27,17 @@ PRESSURE_PERCENT = 20.0
 
 
 class JudgePool:
-    """Judges programs on `workers` jailed processes; use as a context manager. `levels`: isolation to try, in order.
+    """Judges programs on `workers` jailed processes; use as a context manager. `levels`: isolation to try, in order;
+    `packages`: what programs may import beside the standard library, imported beforehand.
 
     Errors: `CannotRun` on the first use where the machine offers no isolation. Other failures are IE verdicts.
     """
 
-    def __init__(self, workers: int = 1, levels: Sequence[str] = LEVELS) -> None:
+    def __init__(self, workers: int = 1, levels: Sequence[str] = LEVELS, packages: Sequence[str] = ()) -> None:
         if workers < 1:
             raise CannotRun("a judge needs at least one worker")
         self.workers = workers
-        self.levels = levels
+        self.levels, self.packages = levels, packages
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="judge")
         self._idle: list[LocalWorker] = []
         self._closed = False
@@ -154,7 +155,7 @@ class JudgePool:
             return self._idle.pop()
         if self._closed:
             raise CancelledError
-        worker = LocalWorker(self.levels)
+        worker = LocalWorker(self.levels, self.packages)
         with self._lock:
             self._all.append(worker)
         return worker

@@ -4,6 +4,7 @@ A worker that dies or does not answer in time raises `WorkerLost`: what it was r
 """
 
 import contextlib
+import importlib.util
 import os
 import signal
 import socket
@@ -29,7 +30,7 @@ _HEADER = struct.Struct("<BI")
 _BOOT = "import sys; sys.path.insert(0, sys.argv.pop(1)); from dc_tools.sandbox.worker import main; main()"
 _ENVIRONMENT = {
     "PATH": "/usr/bin:/bin", "HOME": "/tmp", "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "TZ": "UTC",
-    "PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1",
+    "PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1",
 }
 
 
@@ -40,8 +41,9 @@ class WorkerLost(Exception):
 class LocalWorker:
     """One worker process; not for use by two threads at once."""
 
-    def __init__(self, levels: Sequence[str] = LEVELS) -> None:
+    def __init__(self, levels: Sequence[str] = LEVELS, packages: Sequence[str] = ()) -> None:
         self.levels = levels
+        self.packages = packages
         self.level = ""
         self._start()
 
@@ -89,7 +91,8 @@ class LocalWorker:
         ours, theirs = socket.socketpair()
         self._errors = os.memfd_create("errors", os.MFD_CLOEXEC)
         base = Path(dc_tools.__file__).parent.parent
-        arguments = [str(base), str(theirs.fileno()), level, str(os.getpid()), *_readable_paths()]
+        warm, folders = _packages(self.packages)
+        arguments = [str(base), str(theirs.fileno()), level, str(os.getpid()), warm, *_readable_paths(), *folders]
         self._process = subprocess.Popen(
             [_interpreter(), "-s", "-S", "-P", "-B", "-X", "utf8", "-c", _BOOT, *arguments],
             pass_fds=[theirs.fileno()], env=_ENVIRONMENT, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
@@ -217,3 +220,17 @@ def _readable_paths() -> list[str]:
     library = os.path.realpath(sysconfig.get_path("stdlib", vars={"installed_base": sys.base_prefix}))
     wanted = [library, "/usr/lib", "/lib", "/lib64", "/usr/share/zoneinfo", "/dev/null", "/dev/zero", "/dev/urandom"]
     return [path for path in dict.fromkeys(wanted) if os.path.exists(path)]
+
+
+def _packages(names: Sequence[str]) -> tuple[str, list[str]]:
+    """What the worker imports, as `FOLDER:NAME,NAME`, and the folders it reads for that. Errors: `CannotRun`."""
+    folders: list[str] = []
+    site = ""
+    for name in names:
+        spec = importlib.util.find_spec(name)
+        if spec is None or not spec.submodule_search_locations:
+            raise CannotRun(f"--package {name}: no such package is installed here")
+        home = os.path.realpath(spec.submodule_search_locations[0])
+        site = os.path.dirname(home)
+        folders += [path for path in (home, f"{home}.libs") if os.path.isdir(path)]
+    return (f"{site}:{','.join(names)}" if names else ""), folders

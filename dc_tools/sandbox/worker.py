@@ -69,6 +69,8 @@ class Worker:
             raise OSError("this kernel offers neither user namespaces nor landlock")
         if self.namespaces:
             jail.enter_namespaces(readable)
+        elif os.getuid() == 0:
+            jail.become_nobody()
         jail.no_new_privileges()
         jail.die_with_parent(parent)
         self.filter = jail.seccomp_program() if self.namespaces else None
@@ -256,12 +258,20 @@ def _address_space() -> int:
 
 
 def main() -> None:
-    """`worker FD LEVEL PARENT PATH...`: serve the socket FD inside the given walls."""
-    fd, level, parent, *readable = sys.argv[1:]
+    """`worker FD LEVEL PARENT PACKAGES PATH...`: serve the socket FD inside the given walls.
+
+    PACKAGES are imported from the folder that is named first, `FOLDER:NAME,NAME`, or empty.
+    """
+    fd, level, parent, packages, *readable = sys.argv[1:]
     channel = Channel(int(fd))
     for name in WARM:
         importlib.import_module(name)
     program.prelude()
+    if packages:
+        folder, _, names = packages.rpartition(":")
+        sys.path.append(folder)
+        for name in names.split(","):
+            importlib.import_module(name)
     try:
         worker = Worker(channel, level, readable, int(parent))
     except OSError as error:
