@@ -1,4 +1,4 @@
-"""Hostile and honest programs by name, each with its verdict; the same workers still judge after, and nothing is left."""
+"""Hostile and honest programs by name, with their verdicts; the workers still judge after, and nothing is left."""
 
 import os
 from collections.abc import Iterator

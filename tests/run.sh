@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# Set up .venv and run the whole suite; arguments go to pytest.
+#
+#     tests/run.sh                      all tests
+#     tests/run.sh tests/core -x -k resume
+set -euo pipefail
+root=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.." && pwd)
+"$root/bin/setup" train demo test
+cd "$root"
+exec .venv/bin/python -m pytest "$@"
