@@ -31,7 +31,8 @@ class Keep:
 def open_folder(run: Run) -> Iterator[Path]:
     """The folder of -o, locked meanwhile and marked as this run's. Errors: `UsageError`, `CannotRun`.
 
-    It must be new or empty, or hold an unfinished run of the same kind with --resume; --force empties it.
+    It must be new, or hold no more than a manifest (a run that ended before it trained), or hold a run to go on with
+    under --resume; --force empties it.
     """
     if run.options.output == "-":
         raise UsageError("the trained model needs a folder: -o FOLDER")
@@ -52,10 +53,11 @@ def open_folder(run: Run) -> Iterator[Path]:
 
 
 def _make_ours(folder: Path, run: Run) -> None:
+    manifest = run.manifest_path
     found = [path for path in folder.iterdir() if path.name != LOCK]
     if run.options.force:
-        _empty(found, run.manifest_path)
-    elif found and not (run.options.resume and run.manifest_path.exists()):
+        _empty(found, manifest)
+    elif found not in ([], [manifest]) and not (run.options.resume and manifest.exists()):
         raise CannotRun(f"{folder}: holds something already: --resume goes on with a run, --force removes it")
 
 

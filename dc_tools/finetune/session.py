@@ -52,6 +52,8 @@ def finetune(
     run.write(collector.outcomes(run.read(Problem)))
     if not collector.examples:
         raise CannotRun(f"nothing to learn from: {_reasons(run)}")
+    if run.counts.dropped:
+        run.say(f"left out: {_reasons(run)}")
     for example in collector.examples[: keep.show_mask]:
         run.say(mask_view(example, policy.tokenizer))
     own_dtype = hold_in_float32(policy)
@@ -59,6 +61,8 @@ def finetune(
     if keep.little_memory:
         policy.model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     run.say(_size(trainer))
+    if collector.too_long:
+        run.say(f"{collector.too_long} answers are longer than --max-length and were left out")
     go_on(trainer, folder)
     if trainer.done:
         run.say(f"going on after step {trainer.done}")

@@ -1,5 +1,6 @@
 """Training: gradients, resumption and what is learned, on the tiny model and in real processes."""
 
+import fcntl
 import json
 import os
 import random
@@ -186,12 +187,31 @@ def test_without_a_right_answer_it_says_why_and_counts(
 ) -> None:
     unjudged = tmp_path / "unjudged.jsonl"
     unjudged.write_bytes(b"".join(encode(p) + b"\n" for p in problems(verified=False)[:7]))
-    assert finetune(unjudged, tiny_model, tmp_path / "a") == 3
+    assert finetune(unjudged, tiny_model, tmp_path / "out") == 3
     assert "nothing to learn from: 7 no-verdict (dc-sandbox judges them" in capsys.readouterr().err
-    assert finetune(lines, tiny_model, tmp_path / "b", "--against", str(unjudged), "--max-length", "20") == 3
+    assert finetune(lines, tiny_model, tmp_path / "out", "--against", str(unjudged), "--max-length", "20") == 3
     assert "30 in-evaluation-set" in capsys.readouterr().err
-    assert finetune(lines, tiny_model, tmp_path / "c", "--max-length", "20", "--limit", "2") == 3
+    assert finetune(lines, tiny_model, tmp_path / "out", "--max-length", "20", "--limit", "2") == 3
     assert "2 too-long (--max-length allows longer ones)" in capsys.readouterr().err
+
+
+def test_the_folder_of_a_run_is_kept_from_a_second_one(
+    lines: Path, tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert finetune(lines, tmp_path / "no-model", out) == 3
+    assert "no config.json" in capsys.readouterr().err
+    assert finetune(lines, tiny_model, out, "--epochs", "1") == 0
+    weights = (out / "model" / "model.safetensors").read_bytes()
+    assert finetune(lines, tiny_model, out, "--epochs", "1") == 3
+    assert "--resume goes on with a run, --force removes it" in capsys.readouterr().err
+    assert (out / "model" / "model.safetensors").read_bytes() == weights
+    assert finetune(lines, tiny_model, out, "--epochs", "1", "--seed", "1", "--force") == 0
+    assert (out / "model" / "model.safetensors").read_bytes() != weights
+    with (out / ".lock").open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert finetune(lines, tiny_model, out, "--epochs", "1", "--seed", "1", "--force") == 3
+        assert "another run is writing this folder" in capsys.readouterr().err
 
 
 def test_training_teaches_the_tiny_model_to_write_right_programs(
@@ -229,6 +249,11 @@ def share_right(folder: Path) -> float:
             pool.submit(p, extract_code(s.text) or "") for p, group in zip(asked, groups, strict=True) for s in group
         ]
         return sum(v.result().status is Status.AC for v in verdicts) / len(verdicts)
+
+
+def test_flags_that_make_no_sense_are_usage_errors(lines: Path, tiny_model: Path) -> None:
+    assert finetune(lines, tiny_model, Path("-")) == 2
+    assert finetune(lines, tiny_model, Path("out"), "--save-adapter") == 2
 
 
 def test_with_lora_the_base_stays_and_the_adapter_is_saved_beside_the_merged_model(
