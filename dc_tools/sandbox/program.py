@@ -3,6 +3,7 @@
 Everything here is in the program's own hands; it can harm nothing but its own answer.
 """
 
+import _sitebuiltins
 import atexit
 import builtins
 import gc
@@ -45,6 +46,13 @@ class TreeNode:
 
 
 _prelude: dict[str, Any] = {}
+
+
+def prepare() -> None:
+    """Before any program: the builtins that `site`, which is not loaded, would have given, and LeetCode's names."""
+    for name in ("quit", "exit"):
+        setattr(builtins, name, _sitebuiltins.Quitter(name, "Ctrl-D (i.e. EOF)"))
+    prelude()
 
 
 def prelude() -> dict[str, Any]:

@@ -133,8 +133,7 @@ class Cell:
     def run(self) -> None:
         """Compile, then serve tests until the grader says that it has seen enough."""
         try:
-            source = bytes.fromhex(self.job["code"]).decode("utf-8")
-            code = compile(source, program.FILE, "exec", dont_inherit=True)
+            code = compile(bytes.fromhex(self.job["code"]), program.FILE, "exec", dont_inherit=True)
         except BaseException as error:
             self.compiled[0] = 1
             self.channel.send("C", _one_line(error).encode("utf-8", "replace"))
@@ -266,7 +265,7 @@ def main() -> None:
     channel = Channel(int(fd))
     for name in WARM:
         importlib.import_module(name)
-    program.prelude()
+    program.prepare()
     if packages:
         folder, _, names = packages.rpartition(":")
         sys.path.append(folder)
