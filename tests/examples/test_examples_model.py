@@ -11,11 +11,11 @@ import pytest
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
-def get_model(*args: str | Path, python: str = sys.executable) -> subprocess.CompletedProcess[str]:
+def get_model(
+    *args: str | Path, script: Path = EXAMPLES / "get_model.sh", python: str = sys.executable
+) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "DC_PYTHON": python}
-    return subprocess.run(
-        [EXAMPLES / "get_model.sh", *args], env=environment, capture_output=True, text=True, timeout=60
-    )
+    return subprocess.run([script, *args], env=environment, capture_output=True, text=True, timeout=60)
 
 
 def test_a_whole_folder_is_left_alone(tiny_model: Path) -> None:
@@ -39,6 +39,10 @@ def test_a_folder_with_a_file_cut_short_is_not_whole_and_is_not_touched(
 
 
 def test_without_a_python_or_a_folder_it_says_what_is_missing(tmp_path: Path) -> None:
-    assert get_model(tmp_path / "m", python="/no/such/python").returncode == 3
+    elsewhere = tmp_path / "examples"
+    elsewhere.mkdir()
+    script = Path(shutil.copy(EXAMPLES / "get_model.sh", elsewhere))
+    lost = get_model(tmp_path / "m", script=script, python="/no/such/python")
+    assert (lost.returncode, "no such Python" in lost.stderr) == (3, True)
     usage = get_model()
     assert (usage.returncode, "examples/get_model.sh FOLDER" in usage.stderr) == (2, True)
