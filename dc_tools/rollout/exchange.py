@@ -33,7 +33,11 @@ class Refused(Exception):
 
 
 class Failed(Exception):
-    """No answer after all tries."""
+    """No good answer after all tries; `is_up` says whether the last one was answered at all."""
+
+    def __init__(self, trouble: str, is_up: bool) -> None:
+        super().__init__(trouble)
+        self.is_up = is_up
 
 
 class Exchange:
@@ -92,9 +96,9 @@ class Exchange:
         await self._client.aclose()
 
     async def _tried(self, send: Callable[[], Awaitable[httpx.Response]], type_: type[T]) -> T:
-        trouble = ""
+        trouble, is_up = "", False
         for attempt in range(self.tries):
-            pause = self._pause(attempt)
+            pause, is_up = self._pause(attempt), True
             try:
                 async with asyncio.timeout(self.timeout_s):
                     response = await send()
@@ -104,11 +108,13 @@ class Exchange:
                     raise Refused(response.status_code, _reason(response))
                 trouble = f"HTTP {response.status_code}: {_reason(response)}"
                 pause = _retry_after(response.headers.get("retry-after"), pause)
-            except (httpx.TransportError, TimeoutError, msgspec.DecodeError) as error:
-                trouble = f"{type(error).__name__}: {error}".rstrip(": ")
+            except msgspec.DecodeError as error:
+                trouble = f"an answer that is not one: {error}"
+            except (httpx.TransportError, TimeoutError) as error:
+                trouble, is_up = f"{type(error).__name__}: {error}".rstrip(": "), False
             if attempt + 1 < self.tries:
                 await asyncio.sleep(pause)
-        raise Failed(f"{self.tries} tries, the last: {trouble}")
+        raise Failed(f"{self.tries} tries, the last: {trouble}", is_up)
 
     def _pause(self, attempt: int) -> float:
         """Seconds before the next try: doubling, with jitter, so that many clients do not come back at once."""

@@ -204,21 +204,22 @@ class OpenAIEngine:
                     break
                 continue
             if not completion.choices:
-                raise Failed("an answer without choices")
+                raise Failed("an answer without choices", True)
             self._refused |= left_out
             self._accepted.add(features)
             return features, completion
-        raise refusal or Failed("nothing was asked")
+        raise refusal or Failed("nothing was asked", True)
 
 
 def connect(
     base_url: str, model: str | None, api_key_file: Path | None = None, *, concurrency: int = 16, tokens: bool = False,
-    timeout_s: float = 600.0,
+    timeout_s: float = 600.0, pause_s: float = 1.0,
 ) -> OpenAIEngine:
     """An engine whose server answers, with its only model if none is named. Errors: `CannotRun`, `UsageError`."""
     if not base_url.startswith(("http://", "https://")):
         raise UsageError(f"--base-url {base_url}: begins with neither http:// nor https://")
-    exchange = Exchange(base_url, api_key=read_key(api_key_file), concurrency=concurrency, timeout_s=timeout_s)
+    key = read_key(api_key_file)
+    exchange = Exchange(base_url, api_key=key, concurrency=concurrency, timeout_s=timeout_s, pause_s=pause_s)
     try:
         names = _model_names(exchange)
         if not model and len(names) != 1:
@@ -240,11 +241,13 @@ def read_key(file: Path | None) -> str | None:
 
 
 def _model_names(exchange: Exchange) -> list[str]:
-    """What the server lists, nothing if it keeps no list. Errors: `CannotRun` where it is silent or wants a key."""
+    """What the server lists, nothing if its list is broken. Errors: `CannotRun` where it is silent or wants a key."""
     try:
         found = exchange.submit(exchange.get("/models", Models)).result()
     except Failed as error:
-        raise CannotRun(f"{exchange.base_url}: no answer ({error}): is the server up?") from None
+        if not error.is_up:
+            raise CannotRun(f"{exchange.base_url}: no answer ({error}): is the server up?") from None
+        return []
     except Refused as error:
         if error.status in (401, 403):
             raise CannotRun(f"{exchange.base_url}: {error}; set OPENAI_API_KEY or --api-key-file") from None

@@ -24,6 +24,7 @@ class ChatServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.engine = engine
         self.models = ["tiny"]
+        self.list_status = 200
         self.key: str | None = None
         self.refused: set[str] = set()
         self.most_samples: int | None = None
@@ -92,7 +93,7 @@ class Handler(BaseHTTPRequestHandler):
         if self.server.key and self.headers.get("Authorization") != f"Bearer {self.server.key}":
             self.reply(401, {"error": {"message": "who are you?"}})
         elif self.path == "/v1/models" and self.server.models:
-            self.reply(200, {"data": [{"id": name} for name in self.server.models]})
+            self.reply(self.server.list_status, {"data": [{"id": name} for name in self.server.models]})
         else:
             self.reply(404, {"error": "no such page"})
 

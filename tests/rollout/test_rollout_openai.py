@@ -250,6 +250,15 @@ def test_connecting_to_a_server_without_a_list_needs_a_name(server: ChatServer) 
         connect(server.url, None)
 
 
+def test_a_server_whose_list_is_broken_is_taken_at_its_name_but_a_silent_one_is_not(server: ChatServer) -> None:
+    server.list_status = 500
+    engine = connect(server.url, "mine", pause_s=0.01)
+    engine.close()
+    assert engine.name == "mine"
+    with pytest.raises(CannotRun, match=r"6 tries, the last: ConnectError.*is the server up"):
+        connect("http://127.0.0.1:9/v1", "mine", pause_s=0.01)
+
+
 def test_the_key_comes_from_the_environment_or_a_file(
     server: ChatServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
