@@ -74,7 +74,6 @@ def read_checks(code: str, names: frozenset[str], entry: Entry, parameters: list
     except NotPython as error:
         return Refusal(Reason.PARSE_ERROR, f"test code: {error}")
     tree.body = [each for each in tree.body if not _calls_check(each)]
-    _forget_messages(tree)
     check = function_named(tree, "check")
     body = check.body if check else tree.body
     try:
@@ -102,13 +101,6 @@ def _calls_check(node: ast.stmt) -> bool:
         case ast.Expr(value=ast.Call(func=ast.Name(id="check"))):
             return True
     return False
-
-
-def _forget_messages(tree: ast.Module) -> None:
-    """Take away what asserts say when they fail; it often calls the function again."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Assert):
-            node.msg = None
 
 
 def _is_plain_step(node: ast.stmt) -> bool:
@@ -192,17 +184,22 @@ class _Reader:
 
     def claims(self, tree: ast.Module) -> Iterator[Claim]:
         """All claims, in the order of the text."""
+        asserts, names = [], []
         for node in ast.walk(tree):
             match node:
                 case ast.Assign(targets=[ast.Name(id=name)], value=ast.Call() as call) if self._is_call(call):
                     self.results.add(name)
                     self._settle(call)
-        asserts = [node for node in ast.walk(tree) if isinstance(node, ast.Assert)]
-        for node in sorted(asserts, key=lambda node: (node.lineno, node.col_offset)):
-            yield from self._read(node.test)
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Name) and node.id in self.names and node not in self.spoken_for:
-                raise _Property(f"`{quoted(node)}` is used outside an equality")
+                case ast.Assert():
+                    asserts.append(node)
+                case ast.Name(id=name) if name in self.names:
+                    names.append(node)
+        messages = {id(node) for each in asserts if each.msg for node in ast.walk(each.msg)}
+        for each in sorted(asserts, key=lambda node: (node.lineno, node.col_offset)):
+            yield from self._read(each.test)
+        for name_node in names:
+            if name_node not in self.spoken_for and id(name_node) not in messages:
+                raise _Property(f"`{name_node.id}` is used outside an equality")
 
     def _read(self, test: ast.expr) -> Iterator[Claim]:
         match test:

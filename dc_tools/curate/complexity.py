@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import Any
 
 MODULE = "<module>"
+DEFINITION = "radon cyclomatic, highest block"
+"""Blocks are functions, methods, closures, and the module's own statements. Other tools count otherwise."""
 
 
 @dataclass(frozen=True)
@@ -16,13 +17,8 @@ class Complexity:
     block: str
 
     def to_dict(self) -> dict[str, Any]:
-        """For the record; definitions differ between tools, so the tool is named."""
-        return {"value": self.value, "block": self.block, "definition": definition()}
-
-
-def definition() -> str:
-    """Which complexity this is."""
-    return f"radon {version('radon')} cyclomatic complexity, highest of functions, methods, closures and module"
+        """For the record."""
+        return {"value": self.value, "block": self.block, "definition": DEFINITION}
 
 
 def complexity_of(code: str) -> Complexity:
@@ -30,7 +26,7 @@ def complexity_of(code: str) -> Complexity:
     from radon.visitors import ComplexityVisitor
 
     visitor = ComplexityVisitor.from_code(code)
-    found = [Complexity(int(visitor.complexity), MODULE), *_blocks(visitor.functions, visitor.classes)]
+    found = [*_blocks(visitor.functions, visitor.classes), Complexity(int(visitor.complexity), MODULE)]
     return max(found, key=lambda each: each.value)
 
 

@@ -26,7 +26,10 @@ def contradicting_tests(problem: Problem) -> Refusal | None:
 
 def distinct_tests(problem: Problem) -> list[Test]:
     """The tests without those whose input was seen before."""
-    return list({test.input: test for test in reversed(problem.tests)}.values())[::-1]
+    first: dict[str, Test] = {}
+    for test in problem.tests:
+        first.setdefault(test.input, test)
+    return list(first.values())
 
 
 def enough_tests(problem: Problem, minimum: int, left_out: Counter[str]) -> Refusal | None:
@@ -35,7 +38,7 @@ def enough_tests(problem: Problem, minimum: int, left_out: Counter[str]) -> Refu
     if found >= minimum:
         return None
     missing = f"; left out: {in_words(left_out)}" if left_out else ""
-    return Refusal(Reason.FEW_TESTS, f"{found} distinct tests, {minimum} are asked for{missing}")
+    return Refusal(Reason.FEW_TESTS, f"{found} distinct test{'s' * (found != 1)}, {minimum} are asked for{missing}")
 
 
 def telling_tests(problem: Problem) -> Refusal | None:

@@ -13,6 +13,8 @@ from dc_tools.curate.syntax import holds_float
 from dc_tools.sandbox.judge import Execution, Program
 
 NO_ARGUMENTS = "[]"
+RECORDING_TIME = 5.0
+"""Times a test's CPU limit that all calls of the test code together may take."""
 CALL = "\n\ndef record_calls():\n    return record({program!r}, {target!r}, {code!r}, {names!r})\n"
 
 
@@ -22,7 +24,8 @@ def recorder_program(script: Script, limits: Limits) -> Program:
     call = CALL.format(
         program=script.program, target=script.target, code=script.code, names=sorted(script.names)
     )
-    return Program(recorder + call, Mode.FUNCTION, Entry("record_calls"), limits)
+    room = Limits(limits.time_s * RECORDING_TIME, limits.memory_mb)
+    return Program(recorder + call, Mode.FUNCTION, Entry("record_calls"), room)
 
 
 def learned(draft: Draft, execution: Execution) -> Draft | Refusal:
@@ -30,8 +33,8 @@ def learned(draft: Draft, execution: Execution) -> Draft | Refusal:
     assert draft.checks is not None
     if execution.status != "OK":
         reason = Reason.TIMEOUT if execution.status == Status.TLE else Reason.SOLUTION_FAILS
-        said = execution.message or execution.stderr.strip()[-200:]
-        return Refusal(reason, f"the row's own test code: {execution.status} {said}".rstrip())
+        said = execution.message.partition(":")[0] if reason is Reason.TIMEOUT else execution.message
+        return Refusal(reason, f"the row's own test code: {execution.status}: {said}")
     recorded = json.loads(execution.output)
     if recorded["failed"]:
         return Refusal(Reason.SOLUTION_FAILS, f"the row's own test code: {recorded['failed']}")

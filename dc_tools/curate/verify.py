@@ -11,7 +11,7 @@ from dc_tools.sandbox.compare import difference, value_difference
 from dc_tools.sandbox.judge import Executions, JudgePool, program_of
 
 OK = "OK"
-SHOWN_TESTS = 60
+SHOWN = 60
 PROBED_TIME = 3.0
 """Times the CPU limit that the program with probes may take: the limit itself was held without them."""
 
@@ -71,22 +71,28 @@ def _failed(problem: Problem, first: Verdict, second: Verdict) -> Refusal:
 def _said(problem: Problem, verdict: Verdict) -> str:
     if verdict.status is Status.AC:
         return "AC"
-    message = f": {verdict.message}" if verdict.message else ""
+    message = f": {_timeless(verdict.status, verdict.message)}" if verdict.message else ""
     given = _shown(problem.tests[verdict.passed].input)
     return f"{verdict.status} on test {verdict.passed + 1} of {verdict.total} (input {given}){message}"
+
+
+def _timeless(status: str, message: str) -> str:
+    """The message without the seconds measured, which differ from run to run."""
+    return message.partition(":")[0] if status == Status.TLE else message
 
 
 def _disagreement(problem: Problem, wanted: list[str], given: Executions, checker: Checker) -> Refusal | None:
     """A refusal where a second run of an accepted reference answers otherwise."""
     compare = value_difference if problem.mode is Mode.FUNCTION else difference
     if len(given.runs) != len(wanted):
-        return Refusal(Reason.NONDETERMINISTIC, f"second run: {given.runs[-1].status} {given.runs[-1].message}")
+        return Refusal(Reason.NONDETERMINISTIC, f"second run: {given.runs[-1].status}: {given.runs[-1].message}")
     for number, (want, run) in enumerate(zip(wanted, given.runs, strict=True), 1):
-        found = run.message or run.status if run.status != OK else compare(want, run.output, checker)
+        fault = _timeless(run.status, run.message) or run.status
+        found = fault if run.status != OK else compare(want, run.output, checker)
         if found is not None:
             return Refusal(Reason.NONDETERMINISTIC, f"second run, test {number} of {len(wanted)}: {found}")
     return None
 
 
 def _shown(text: str) -> str:
-    return text.strip() if len(text) <= SHOWN_TESTS else f"{text[:SHOWN_TESTS]}..."
+    return text.strip() if len(text) <= SHOWN else f"{text[:SHOWN]}..."

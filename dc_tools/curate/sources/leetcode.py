@@ -3,6 +3,7 @@
 v0.3.1 has the statement in `problem_description`; v0.1.0 has it, oddly, in `meta.question_title`.
 """
 
+import ast
 import re
 
 import msgspec
@@ -12,9 +13,12 @@ from dc_tools.curate.asserts import read_checks
 from dc_tools.curate.draft import Draft, Script, draft_of
 from dc_tools.curate.reasons import Reason, Refusal
 from dc_tools.curate.syntax import NotPython, Signature, function_named, heading_of, parse, signature_of
+from dc_tools.sandbox.program import LEETCODE_MODULES, LEETCODE_STARS
 
 DATASET, LICENSE = "leetcode", "Apache-2.0"
 ENTRY_POINT = re.compile(r"(\w+)\(\)\.(\w+)")
+GIVEN = frozenset({*LEETCODE_MODULES, *LEETCODE_STARS})
+"""Modules that the sandbox gives a class solution, as LeetCode does."""
 NODE = re.compile(r"(?:Optional\[)?['\"]?(ListNode|TreeNode)['\"]?\]?")
 
 
@@ -51,9 +55,11 @@ def draft(line: Line) -> Draft | Refusal:
         return Refusal(Reason.PARSE_ERROR, f"entry_point '{row.entry_point}' is not of the form Class().method")
     class_name, method = names[1], names[2]
     try:
-        function = function_named(parse(row.completion), method, class_name)
+        tree = parse(row.completion)
+        solution = _needed_imports(parse(row.prompt), tree) + row.completion
     except NotPython as error:
-        return Refusal(Reason.PARSE_ERROR, f"completion: {error}")
+        return Refusal(Reason.PARSE_ERROR, f"prompt or completion: {error}")
+    function = function_named(tree, method, class_name)
     if function is None:
         return Refusal(Reason.NO_SOLUTION, f"completion does not define {class_name}.{method}")
     signature = signature_of(function, method=True)
@@ -67,7 +73,7 @@ def draft(line: Line) -> Draft | Refusal:
     script = Script(
         f"{row.prompt}\n\n{row.completion}", row.entry_point, row.test, frozenset({"candidate"}), TestKind.PRIVATE
     )
-    return draft_of(_problem(row, entry), script, checks)
+    return draft_of(_problem(row, entry, solution), script, checks)
 
 
 def _entry(class_name: str, method: str, starter: str, signature: Signature) -> Entry | Refusal:
@@ -91,7 +97,19 @@ def _type_of(annotation: str) -> str | None:
     return None if re.search(r"\b(?:ListNode|TreeNode|Node)\b", annotation) else "json"
 
 
-def _problem(row: Row, entry: Entry) -> Problem:
+def _needed_imports(prompt: ast.Module, completion: ast.Module) -> str:
+    """The prompt's imports that the completion uses and that a LeetCode solution is not given anyway."""
+    used = {node.id for node in ast.walk(completion) if isinstance(node, ast.Name)}
+    lines = []
+    for node in prompt.body:
+        match node:
+            case ast.Import(names=[ast.alias(name=module)]) | ast.ImportFrom(module=str(module)):
+                if module not in GIVEN and used & {each.asname or each.name for each in node.names}:
+                    lines.append(f"{ast.unparse(node)}\n")
+    return "".join(lines)
+
+
+def _problem(row: Row, entry: Entry, solution: str) -> Problem:
     difficulty = (row.difficulty or row.meta.difficulty).lower()
     return Problem(
         id=f"{DATASET}/{row.task_id}",
@@ -99,7 +117,7 @@ def _problem(row: Row, entry: Entry) -> Problem:
         statement=(row.problem_description or row.meta.question_title or row.query).strip(),
         mode=Mode.FUNCTION,
         entry=entry,
-        solutions=[Solution(row.completion)],
+        solutions=[Solution(solution)],
         source=Source(
             DATASET,
             native_id=row.task_id,

@@ -1,0 +1,86 @@
+"""The filters that need no running, and the complexity that one of them looks at."""
+
+from collections import Counter
+
+import pytest
+
+from dc_tools.core.records import Entry, Mode, Problem, Solution, Test
+from dc_tools.curate import filters
+from dc_tools.curate.complexity import Complexity, complexity_of
+from dc_tools.curate.coverage import Coverage
+from dc_tools.curate.reasons import Reason, Refusal
+
+
+def problem(*tests: tuple[str, str], mode: Mode = Mode.FUNCTION) -> Problem:
+    return Problem("p", [Test(given, value) for given, value in tests], mode=mode, entry=Entry("f"))
+
+
+def test_the_same_input_with_another_output_is_a_contradiction() -> None:
+    refusal = filters.contradicting_tests(problem(("[1]", "2"), ("[2]", "2"), ("[1]", "3")))
+    assert refusal == Refusal(Reason.PARSE_ERROR, "tests contradict each other: input [1] gives 2 and 3")
+
+
+def test_values_that_are_equal_are_no_contradiction() -> None:
+    assert filters.contradicting_tests(problem(("[1]", "2"), ("[1]", "2.0"))) is None
+    assert filters.contradicting_tests(problem(("1\n", "2"), ("1\n", "2\n"), mode=Mode.STDIN)) is None
+
+
+def test_of_equal_tests_the_first_stays() -> None:
+    found = filters.distinct_tests(problem(("[1]", "2"), ("[2]", "3"), ("[1]", "2.0")))
+    assert [(test.input, test.output) for test in found] == [("[1]", "2"), ("[2]", "3")]
+
+
+def test_the_minimum_of_tests_is_enough() -> None:
+    tests = problem(("[1]", "2"), ("[2]", "3"))
+    assert filters.enough_tests(tests, 2, Counter()) is None
+    refusal = filters.enough_tests(tests, 3, Counter({"duplicate": 4}))
+    detail = "2 distinct tests, 3 are asked for; left out: duplicate (4)"
+    assert refusal == Refusal(Reason.FEW_TESTS, detail)
+
+
+def test_a_function_that_always_returns_nothing_needs_a_checker() -> None:
+    refusal = filters.telling_tests(problem(("[1]", "null"), ("[2]", "null")))
+    assert refusal is not None
+    assert refusal.reason is Reason.NEEDS_CHECKER
+    assert filters.telling_tests(problem(("[1]", "null"), ("[2]", "0"))) is None
+
+
+def test_the_reference_is_the_first_python_solution() -> None:
+    one = problem()
+    one.solutions = [Solution("x", "cpp"), Solution("y", "Python3"), Solution("z")]
+    assert filters.reference_of(one) == 1
+    one.solutions = [Solution("x", "java"), Solution("x", "cpp")]
+    assert filters.reference_of(one) == Refusal(Reason.NO_SOLUTION, "only in cpp, java")
+    one.solutions = []
+    assert filters.reference_of(one) == Refusal(Reason.NO_SOLUTION, "no solution is listed")
+
+
+def test_thresholds_are_inclusive() -> None:
+    assert filters.simple_enough(Complexity(15, "f"), 15) is None
+    refusal = filters.simple_enough(Complexity(16, "f"), 15)
+    assert refusal == Refusal(Reason.COMPLEXITY_HIGH, "f has complexity 16, above 15")
+    assert filters.covered_enough(Coverage(8, 10, 0, 0), 0.8) is None
+    refusal = filters.covered_enough(Coverage(7, 10, 0, 0), 0.8)
+    assert refusal == Refusal(Reason.COVERAGE_LOW, "the tests take 7 of 10 branches (70%), 80% are asked for")
+
+
+@pytest.mark.parametrize(
+    ("code", "found"),
+    [
+        ("x = 1", Complexity(1, "<module>")),
+        ("if x: y = 1\nfor i in z: pass", Complexity(3, "<module>")),
+        ("def f(x):\n    return 1 if x and y or z else 2", Complexity(4, "f")),
+        ("class S:\n  def m(self, x):\n    while x: x -= 1\n    return [i for i in x if i]", Complexity(4, "S.m")),
+        ("def f(x):\n    def g(y):\n        if y:\n            if x: pass\n    return g", Complexity(3, "g")),
+    ],
+)
+def test_the_complexity_is_that_of_the_highest_block(code: str, found: Complexity) -> None:
+    assert complexity_of(code) == found
+
+
+def test_of_equally_complex_blocks_a_function_is_named() -> None:
+    assert complexity_of("x = 1\ndef f(): pass") == Complexity(1, "f")
+
+
+def test_the_record_names_the_definition() -> None:
+    assert Complexity(2, "f").to_dict() == {"value": 2, "block": "f", "definition": "radon cyclomatic, highest block"}

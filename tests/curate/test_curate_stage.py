@@ -1,0 +1,269 @@
+"""Whole rows through the stage, with the real sandbox: each reason once, nothing lost, the same for any workers."""
+
+import gzip
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dc_tools.core.records import Line
+from dc_tools.core.run import Dropped, Kept, Outcome, Rejected
+from dc_tools.curate import sources
+from dc_tools.curate.draft import Draft
+from dc_tools.curate.formats import Format
+from dc_tools.curate.reasons import Reason, Refusal
+from dc_tools.curate.recording import learned
+from dc_tools.curate.stage import Settings, curate, curated
+from dc_tools.sandbox.judge import Execution, JudgePool
+
+DATA = Path(__file__).parents[2].parent / "shared" / "data"
+SQUARE = "def f(x):\n    return x * x\n"
+
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[JudgePool]:
+    with JudgePool(1) as judges:
+        yield judges
+
+
+def function(code: str, pairs: Iterable[tuple[Any, Any]], **more: Any) -> dict[str, Any]:
+    """A record of our own: function `f` with one argument."""
+    tests = [{"input": json.dumps([given]), "output": json.dumps(value)} for given, value in pairs]
+    entry = {"fn_name": "f"}
+    return {"id": "p", "mode": "function", "entry": entry, "tests": tests, "solutions": [code], **more}
+
+
+def squares(code: str = SQUARE, count: int = 5, **more: Any) -> dict[str, Any]:
+    return function(code, [(x, x * x) for x in range(count)], **more)
+
+
+def mbpp(code: str, asserts: list[str], setup: str = "") -> dict[str, Any]:
+    return {"task_id": 1, "text": "t", "code": code, "test_list": asserts, "test_setup_code": setup}
+
+
+def lines_of(rows: Iterable[dict[str, Any] | bytes]) -> list[Line]:
+    raws = [row if isinstance(row, bytes) else json.dumps(row).encode() for row in rows]
+    return [Line(raw, "rows", index + 1, index) for index, raw in enumerate(raws)]
+
+
+def outcome(row: dict[str, Any] | bytes, pool: JudgePool, **settings: Any) -> Outcome:
+    return curated(lines_of([row])[0], Settings(**settings), pool)
+
+
+def kept(row: dict[str, Any], pool: JudgePool, **settings: Any) -> dict[str, Any]:
+    found = outcome(row, pool, **settings)
+    assert isinstance(found, Kept), found
+    record: dict[str, Any] = json.loads(found.line.to_bytes())
+    return record
+
+
+def dropped(row: dict[str, Any], pool: JudgePool, **settings: Any) -> tuple[str, str]:
+    """Reason and detail."""
+    found = outcome(row, pool, **settings)
+    assert isinstance(found, Dropped), found
+    curation = json.loads(found.line.to_bytes())["curation"]
+    assert curation["reason"] == found.reason
+    return curation["reason"], curation["detail"]
+
+
+def test_a_good_record_is_kept_with_what_was_measured(pool: JudgePool) -> None:
+    code = "def f(x):\n    if x > 2:\n        return x * x\n    return x * x or 0\n"
+    record = kept(squares(code, note={"mine": 1.50}), pool)
+    definition = record["curation"]["complexity"].pop("definition")
+    assert definition.startswith("radon")
+    assert record["curation"] == {
+        "complexity": {"value": 3, "block": "f"},
+        "reference": {"solution": 0, "status": "AC", "passed": 5, "total": 5, "runs": 2},
+        "coverage": {"covered": 2, "branches": 2, "ratio": 1.0, "conditions": {"covered": 2, "total": 2}},
+    }
+    assert record["note"] == {"mine": 1.5}
+    assert record["solutions"] == [{"code": code}]
+
+
+def test_a_stdin_record_is_verified_too(pool: JudgePool) -> None:
+    row = {
+        "id": "p", "tests": [{"input": f"{x}\n", "output": f"{2 * x}\n"} for x in range(5)],
+        "solutions": ["x = int(input())\nif x > 100:\n    print(1)\nelse:\n    print(2 * x)\n"],
+    }
+    assert dropped(row, pool)[0] == "coverage_low"
+    assert kept(row, pool, min_coverage=0.5)["curation"]["coverage"]["ratio"] == 0.5
+
+
+LOOP = "def f(x):\n    while True: pass\n"
+UNTAKEN = "def f(x):\n    if x > 9:\n        return 0\n    return x * x\n"
+TANGLE = "def f(x):\n" + "".join(f"    if x == {i}: return x * x\n" for i in range(20)) + "    return x * x\n"
+NOISY_FLOAT = "import time\ndef f(x):\n    return x + 1e-9 * (time.perf_counter_ns() % 100003) / 100003\n"
+
+
+@pytest.mark.parametrize(
+    ("row", "reason", "detail"),
+    [
+        (squares(count=4), "few_tests", "4 distinct tests, 5 are asked for"),
+        (squares(TANGLE), "complexity_high", "f has complexity 21, above 15"),
+        (squares(solutions=[]), "no_solution", "no solution is listed"),
+        (squares(solutions=[{"code": "x", "lang": "cpp"}]), "no_solution", "only in cpp"),
+        (squares("def f(x): return x"), "solution_fails", "WA on test 3 of 5 (input [2]): value: expected 4, got 2"),
+        (squares("def f(x): 1 // x"), "solution_fails", "RE on test 1 of 5 (input [0]): ZeroDivisionError"),
+        (squares("def f(x:"), "parse_error", "the solution is not Python that can be read"),
+        (squares(LOOP, limits={"time_s": 0.3}), "timeout", "TLE on test 1 of 5 (input [0]): over 0.3 s of CPU"),
+        (
+            function(NOISY_FLOAT, [(float(x), float(x)) for x in range(5)], checker={"type": "float"}),
+            "nondeterministic", "second run, test ",
+        ),
+        (squares(UNTAKEN), "coverage_low", "the tests take 1 of 2 branches (50%), 80% are asked for"),
+        (function("def f(x): x.sort()", [([x], None) for x in range(5)]), "needs_checker", "every expected value is"),
+        (function(SQUARE, [(x % 3, x) for x in range(6)]), "parse_error", "tests contradict each other: input [0]"),
+        (mbpp(SQUARE, ["assert f({1}) == 1"]), "parse_error", "no test can be said in JSON: a value of type set (1)"),
+        (mbpp(SQUARE, ["assert f(2) > 1"]), "needs_checker", "more than one value may be right: f(2) > 1"),
+        (mbpp(SQUARE, ["assert f(3)"]), "needs_checker", "an assert of truth alone"),
+        (mbpp(SQUARE, ["assert f(1 + 1) == 5"]), "solution_fails", "the row's own test code: line 2: AssertionError"),
+    ],
+)
+def test_each_reason(row: dict[str, Any], reason: str, detail: str, pool: JudgePool) -> None:
+    found = dropped(row, pool)
+    assert found[0] == reason
+    assert found[1].startswith(detail)
+
+
+def test_a_solution_that_passes_only_sometimes_is_nondeterministic(pool: JudgePool) -> None:
+    code = "import os\ndef f(x):\n    return x * x if os.urandom(1)[0] < 128 else -1\n"
+    reasons = {dropped(squares(code, 30), pool)[0] for _ in range(3)}
+    assert "nondeterministic" in reasons
+
+
+def test_a_dropped_record_keeps_what_was_measured_before(pool: JudgePool) -> None:
+    found = outcome(squares(UNTAKEN), pool)
+    assert isinstance(found, Dropped)
+    curation = json.loads(found.line.to_bytes())["curation"]
+    assert curation["coverage"]["covered"] == 1
+    assert curation["complexity"]["value"] == 2
+    assert curation["reference"]["passed"] == 5
+
+
+def test_test_code_that_does_not_end_is_a_timeout_without_the_seconds_measured() -> None:
+    draft = sources.draft(lines_of([mbpp(LOOP, ["assert f(1 + 1) == 5"])])[0], Format.AUTO)
+    assert isinstance(draft, Draft)
+    run = Execution("TLE", message="idle: 18.1 s of wall time, 0.01 s of CPU")
+    assert learned(draft, run) == Refusal(Reason.TIMEOUT, "the row's own test code: TLE: idle")
+
+
+@pytest.mark.parametrize(
+    ("asserts", "setup", "found"),
+    [
+        (["assert f([0] * 3) == [0, 0, 0]"], "", [("[[0, 0, 0]]", "[0, 0, 0]")]),
+        (["for x in ([1], [2]):\n    assert f(x) == x"], "", [("[[1]]", "[1]"), ("[[2]]", "[2]")]),
+        (["assert tuple(f([1])) == (1,)"], "", [("[[1]]", "[1]")]),
+        (["assert f((1, 2)) == (1, 2)"], "", [("[[1, 2]]", "[1, 2]")]),
+        (["assert f(x=base) == base"], "base = list(range(3))", [("[[0, 1, 2]]", "[0, 1, 2]")]),
+    ],
+)
+def test_test_code_that_is_not_literal_is_played_in_the_sandbox(
+    asserts: list[str], setup: str, found: list[tuple[str, str]], pool: JudgePool
+) -> None:
+    record = kept(mbpp("def f(x):\n    return x\n", asserts, setup), pool, min_tests=1)
+    assert [(test["input"], test["output"]) for test in record["tests"]] == found
+
+
+def test_a_reference_that_calls_itself_is_not_recorded_from_within(pool: JudgePool) -> None:
+    code = "def f(x):\n    return 1 if x < 2 else x * f(x - 1)\n"
+    record = kept(mbpp(code, ["assert f(2 + 3) == 120"]), pool, min_tests=1)
+    assert [(test["input"], test["output"]) for test in record["tests"]] == [("[5]", "120")]
+
+
+def test_an_argument_is_recorded_as_it_was_before_the_call(pool: JudgePool) -> None:
+    code = "def f(x):\n    x.append(0)\n    return len(x)\n"
+    record = kept(mbpp(code, ["assert f([7] * 2) == 3"]), pool, min_tests=1)
+    assert record["tests"] == [{"input": "[[7, 7]]", "output": "3"}]
+
+
+def test_a_tuple_argument_that_matters_is_left_out(pool: JudgePool) -> None:
+    code = "def f(x):\n    return x + (1,)\n"
+    reason, detail = dropped(mbpp(code, ["assert f((1, 2)) == (1, 2, 1)"]), pool)
+    assert (reason, detail) == (
+        "parse_error", "no test can be said in JSON: a tuple argument that a list cannot stand for (1)"
+    )
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [
+        "__import__('os').system('touch {path}')",
+        "open('{path}', 'w').write('x')",
+        "__import__('subprocess').run(['touch', '{path}'])",
+        "__import__('pathlib').Path('{path}').touch()",
+    ],
+)
+def test_hostile_test_code_does_nothing(attack: str, pool: JudgePool, tmp_path: Path) -> None:
+    tmp_path.chmod(0o777)
+    mark = tmp_path / "mark"
+    attack = attack.format(path=mark)
+    for row in (
+        mbpp(SQUARE, [f"assert f({attack}) == 1"]),
+        mbpp(SQUARE, ["assert f(1) == 1"], attack),
+        mbpp(f"{attack}\n{SQUARE}", ["assert f(1) == 1"]),
+    ):
+        assert isinstance(outcome(row, pool, min_tests=1), Dropped | Kept)
+        assert not mark.exists()
+
+
+def test_without_verification_nothing_is_run(pool: JudgePool) -> None:
+    record = kept(squares("def f(x):\n    return 'wrong'\n"), pool, verify=False)
+    assert set(record["curation"]) == {"complexity"}
+    assert kept(squares(solutions=[]), pool, verify=False)["curation"] == {}
+
+
+def test_equal_tests_are_merged_and_counted(pool: JudgePool) -> None:
+    row = function(SQUARE, [(x % 5, (x % 5) ** 2) for x in range(8)], meta={"mine": 1})
+    record = kept(row, pool)
+    assert [test["input"] for test in record["tests"]] == ["[0]", "[1]", "[2]", "[3]", "[4]"]
+    assert record["meta"] == {"mine": 1, "tests_left_out": {"duplicate": 3}}
+
+
+def test_a_float_answer_gets_the_float_checker(pool: JudgePool) -> None:
+    record = kept(mbpp("def f(x):\n    return x / 3\n", ["assert f(1) == 0.3333333333333333"]), pool, min_tests=1)
+    assert record["checker"] == {"type": "float", "tolerance": 1e-6}
+
+
+@pytest.mark.parametrize(
+    ("raw", "error"),
+    [
+        (b"{", "truncated"),
+        (b"[1]", "Expected `object`"),
+        (b'{"id": "x", "tests": [{"input": 1}]}', "$.tests[0].input"),
+        (b'{"question": "", "input_output": ""}', "looks like TACO or APPS (question, input_output): not supported"),
+    ],
+)
+def test_a_bad_line_is_a_reject(raw: bytes, error: str, pool: JudgePool) -> None:
+    found = outcome(raw, pool)
+    assert isinstance(found, Rejected)
+    assert error in found.error
+
+
+def written(found: Iterable[Outcome]) -> list[bytes]:
+    return [type(each).__name__.encode() + each.line.to_bytes() for each in found]
+
+
+def real_lines() -> list[Line]:
+    rows: list[dict[str, Any] | bytes] = []
+    for name in ("eval/HumanEval.jsonl.gz", "raw/mbpp.jsonl.gz", "raw/leetcode_dataset_v0.1.0_train.jsonl.gz"):
+        if not (DATA / name).exists():
+            pytest.skip(f"{DATA / name} is not there")
+        with gzip.open(DATA / name) as stream:
+            rows += [next(stream) for _ in range(12)]
+    return lines_of([*rows, b"{", b"{}"])
+
+
+def test_every_row_is_kept_dropped_or_rejected_once_and_workers_do_not_matter() -> None:
+    settings = Settings(min_tests=2)
+    one = list(curate(real_lines(), settings, 1))
+    assert [each.line.index for each in one] == list(range(38))
+    assert sum(isinstance(each, Kept) for each in one) > 15
+    assert written(one) == written(curate(real_lines(), settings, 3))
+
+
+def test_curating_twice_changes_nothing() -> None:
+    settings = Settings(min_tests=2)
+    once = [each.line.to_bytes() for each in curate(real_lines(), settings, 2) if isinstance(each, Kept)]
+    assert [each.line.to_bytes() for each in curate(lines_of(once), settings, 2)] == once
