@@ -18,7 +18,7 @@ from dc_tools.dedup.text import BATCH_TEXTS, HASH_BITS, Hashes, Ints
 
 K_PREFIX = 6
 """Shingles that two prefixes must share: more means longer prefixes and fewer candidates."""
-CHUNK = 1 << 22
+CHUNK = 1 << 20
 """Elements handled at a time where pairs are made and counted; bounds memory, never the answer."""
 MAX_BUCKET_BITS = 22
 RARITY_BITS = 4
@@ -41,7 +41,7 @@ class ShingleSets:
         """Append sets."""
         needed = self._used + len(hashes)
         if needed > len(self._hashes):
-            self._hashes.resize(needed + needed // 4, refcheck=False)
+            self._hashes.resize(needed + needed // 8, refcheck=False)
         self._hashes[self._used : needed] = hashes
         self._used = needed
         self._sizes.append(sizes)

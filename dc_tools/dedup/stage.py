@@ -57,9 +57,9 @@ def deduplicate(
 def summary(facts: dict[str, Any]) -> str:
     """The counts for people."""
     counts = facts["dedup"]
-    text = f"{counts['clusters']} clusters of duplicates, {counts['contaminated']} contaminated"
+    text = f"clusters of duplicates {counts['clusters']}, contaminated records {counts['contaminated']}"
     if counts["vetoed"]:
-        text += f"; {counts['vetoed']} matches are no duplicates: same test input, different outputs"
+        text += f", matches that are no duplicates (same test input, other output) {counts['vetoed']}"
     return text
 
 

@@ -202,9 +202,9 @@ def _word_tokens(texts: list[str]) -> tuple[Hashes, Ints]:
 
 
 def _word_hashes(buffer: npt.NDArray[np.uint8], first: Ints, lengths: Ints) -> Hashes:
-    """A hash of the bytes of each word, eight bytes a step."""
+    """A hash of the bytes of each word, eight bytes a step; words hold no zero byte, so that their ends show."""
     loads: Hashes = np.ndarray((len(buffer) - 7,), dtype="<u8", buffer=buffer.data, strides=(1,))
-    hashes = _mixed(loads[first] & _LOW_BYTES[np.minimum(lengths, 8)]) + lengths.astype(np.uint64)
+    hashes = _mixed(loads[first] & _LOW_BYTES[np.minimum(lengths, 8)])
     done = 8
     longer = np.flatnonzero(lengths > done)
     while len(longer):
@@ -244,7 +244,7 @@ def _distinct(owner: Hashes, hashes: Hashes, texts: int) -> tuple[Ints, Hashes]:
 
 
 def _mixed(x: Hashes) -> Hashes:
-    """Spread every bit over all 64 (the finaliser of wyhash and rrmxmx kind)."""
+    """Spread every bit over all 64: two rounds of xor-shift and odd multiply, a bijection."""
     x = (x ^ (x >> np.uint64(32))) * _ODD_2
     x = (x ^ (x >> np.uint64(29))) * _ODD_1
     return x ^ (x >> np.uint64(32))

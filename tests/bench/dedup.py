@@ -74,7 +74,7 @@ def make_corpus(docs: int, seed: int = 7) -> tuple[list[Words], list[Pair]]:
     shuffled: list[Words] = [[]] * docs
     for old, new in enumerate(places):
         shuffled[new] = texts[old]
-    return shuffled, [(*sorted((places[a], places[b])), j) for a, b, j in pairs]  # type: ignore[misc]
+    return shuffled, [(min(places[a], places[b]), max(places[a], places[b]), j) for a, b, j in pairs]
 
 
 def _original(rng: random.Random, pool: list[Words], vocabulary: Words) -> Words:
