@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 CHECKS_FILE = "<checks>"
+SHOWN = 120
 
 
 class NotJson(Exception):
@@ -31,7 +32,7 @@ def record(program: str, target: str, checks: str, names: list[str]) -> dict[str
         if "check" in bench and "check" not in world:
             bench["check"](recorder)
     except Exception as error:
-        return {"calls": calls, "failed": explained(error)}
+        return {"calls": calls, "failed": explained(error, checks.split("\n"))}
     return {"calls": calls, "failed": ""}
 
 
@@ -79,7 +80,10 @@ def positional(reference: Callable[..., Any], args: tuple[Any, ...], kwargs: dic
 
 def to_json(value: Any) -> str:
     """JSON text of `value`, tuples as lists."""
-    return json.dumps(plain(value), ensure_ascii=False)
+    try:
+        return json.dumps(plain(value), ensure_ascii=False)
+    except (ValueError, RecursionError) as error:
+        raise NotJson(f"a value that cannot be written: {error}") from None
 
 
 def plain(value: Any) -> Any:
@@ -119,8 +123,9 @@ def holds_tuple(value: Any) -> bool:
     return isinstance(value, list) and any(map(holds_tuple, value))
 
 
-def explained(error: Exception) -> str:
+def explained(error: Exception, lines: list[str]) -> str:
     """The exception and the line of the test code that it came from."""
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == CHECKS_FILE]
-    place = f"line {lines[-1]}: " if lines else ""
-    return f"{place}{type(error).__name__}: {error}"[:300]
+    said = f"{type(error).__name__}: {error}".removesuffix(": ")
+    numbers = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == CHECKS_FILE]
+    number = numbers[-1] if numbers else None
+    return f"{said[:SHOWN]} in line {number}: {lines[number - 1].strip()[:SHOWN]}" if number else said[:SHOWN]

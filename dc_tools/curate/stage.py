@@ -60,6 +60,8 @@ def curated(line: Line, settings: Settings, pool: JudgePool) -> Outcome:
         refusal = examined.refusal()
     except BadLine as error:
         return Rejected(line, error.error)
+    except RecursionError:
+        return _dropped(line, Refusal(Reason.PARSE_ERROR, "the code is nested too deeply"), {})
     except SandboxFault as error:
         return Rejected(line, f"the sandbox failed: {error}")
     record = _record(line, draft)

@@ -36,7 +36,10 @@ def parse(code: str) -> ast.Module:
 
 def quoted(node: ast.AST) -> str:
     """The source of `node`, shortened for a message."""
-    text = " ".join(ast.unparse(node).split())
+    try:
+        text = " ".join(ast.unparse(node).split())
+    except RecursionError:
+        return "an expression nested too deeply"
     return text if len(text) <= SHOWN else f"{text[: SHOWN - 3]}..."
 
 

@@ -118,7 +118,7 @@ NOISY_FLOAT = "import time\ndef f(x):\n    return x + 1e-9 * (time.perf_counter_
         (mbpp(SQUARE, ["assert f({1}) == 1"]), "parse_error", "no test can be said in JSON: a value of type set (1)"),
         (mbpp(SQUARE, ["assert f(2) > 1"]), "needs_checker", "more than one value may be right: f(2) > 1"),
         (mbpp(SQUARE, ["assert f(3)"]), "needs_checker", "an assert of truth alone"),
-        (mbpp(SQUARE, ["assert f(1 + 1) == 5"]), "solution_fails", "the row's own test code: line 2: AssertionError"),
+        (mbpp(SQUARE, ["assert f(1 + 1) == 5"]), "solution_fails", "the row's own test code: AssertionError in line 2"),
     ],
 )
 def test_each_reason(row: dict[str, Any], reason: str, detail: str, pool: JudgePool) -> None:
@@ -224,6 +224,14 @@ def test_equal_tests_are_merged_and_counted(pool: JudgePool) -> None:
 def test_a_float_answer_gets_the_float_checker(pool: JudgePool) -> None:
     record = kept(mbpp("def f(x):\n    return x / 3\n", ["assert f(1) == 0.3333333333333333"]), pool, min_tests=1)
     assert record["checker"] == {"type": "float", "tolerance": 1e-6}
+
+
+@pytest.mark.parametrize(
+    "expression", ["-" * 100_000 + "1", "+".join(["1"] * 5_000), "a" + ".b" * 100_000, "(" * 300, "lambda:" * 50_000]
+)
+def test_code_that_is_nested_too_deeply_is_a_parse_error(expression: str, pool: JudgePool) -> None:
+    assert dropped(mbpp(SQUARE, [f"assert f({expression}) == 1"]), pool)[0] == "parse_error"
+    assert dropped(mbpp(f"def f(x):\n    return {expression}\n", ["assert f(1) == 1"]), pool)[0] == "parse_error"
 
 
 @pytest.mark.parametrize(
