@@ -73,7 +73,10 @@ class Batch:
 
 @contextlib.contextmanager
 def sampling_from(model: Any) -> Iterator[None]:
-    """The model in evaluation mode and, on a CPU, with `grouped_attention`; then as it was."""
+    """The model in evaluation mode without gradients and, on a CPU, with `grouped_attention`; then as it was.
+
+    Not inference mode: the weights that FSDP2 gathers there could not be trained on afterwards.
+    """
     training, attention = model.training, model.config._attn_implementation
     copies_keys = attention == "sdpa" and next(model.parameters()).device.type == "cpu"
     model.eval()
@@ -82,7 +85,8 @@ def sampling_from(model: Any) -> Iterator[None]:
             AttentionInterface.register(GROUPED, grouped_attention)
             AttentionMaskInterface.register(GROUPED, sdpa_mask)
             model.set_attn_implementation(GROUPED)
-        yield
+        with torch.no_grad():
+            yield
     finally:
         if copies_keys:
             model.set_attn_implementation(attention)

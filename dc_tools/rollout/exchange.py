@@ -107,7 +107,7 @@ class Exchange:
                 if response.status_code not in RETRIED and response.status_code < 500:
                     raise Refused(response.status_code, _reason(response))
                 trouble = f"HTTP {response.status_code}: {_reason(response)}"
-                pause = _retry_after(response.headers.get("retry-after"), pause)
+                pause = retry_after(response.headers.get("retry-after"), pause)
             except msgspec.DecodeError as error:
                 trouble = f"an answer that is not one: {error}"
             except (httpx.TransportError, TimeoutError) as error:
@@ -132,7 +132,7 @@ def _reason(response: httpx.Response) -> str:
     return " ".join(text.split())[:300] or response.reason_phrase
 
 
-def _retry_after(value: str | None, pause: float) -> float:
+def retry_after(value: str | None, pause: float) -> float:
     """Seconds that a Retry-After header (seconds or a date) asks for, at most `LONGEST_PAUSE_S`; else `pause`."""
     if value is None:
         return pause

@@ -89,7 +89,7 @@ class TransformersEngine:
             groups.append([_Growing(prompt, ids, budget, sampling.seed, i) for i in range(sampling.n)])
         fitting = [group for group in groups if group and group[0].budget > 0]
         if fitting:
-            with torch.inference_mode(), sampling_from(self.model), _memory_errors(len(fitting), sampling.n):
+            with sampling_from(self.model), memory_errors(len(fitting), sampling.n):
                 self._grow(fitting, sampling)
         return [[self._finished(sample) for sample in group] for group in groups]
 
@@ -210,12 +210,12 @@ def _end_ids(model: Any, tokenizer: Any) -> frozenset[int]:
 
 
 @contextlib.contextmanager
-def _memory_errors(prompts: int, n: int) -> Iterator[None]:
+def memory_errors(prompts: int, n: int) -> Iterator[None]:
     """Turn running out of memory into a `CannotRun` that says what to lower."""
     try:
         yield
-    except (MemoryError, torch.OutOfMemoryError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and "memory" not in str(error):
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError | torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
             raise
         raise CannotRun(
             f"out of memory with {prompts} prompts x {n} samples: lower --batch-prompts, --n or --max-tokens"

@@ -14,7 +14,7 @@ from tiny_model import examples, messages_of
 from dc_tools.core.errors import CannotRun, UsageError
 from dc_tools.core.records import Finish
 from dc_tools.rollout.engine import Prompt, Sample, Sampling, sample_seed
-from dc_tools.rollout.exchange import Exchange
+from dc_tools.rollout.exchange import LONGEST_PAUSE_S, Exchange, retry_after
 from dc_tools.rollout.openai import OpenAIEngine, connect
 from dc_tools.rollout.transformers import TransformersEngine
 
@@ -278,3 +278,14 @@ def test_the_key_comes_from_the_environment_or_a_file(
 def test_an_address_that_is_not_http_is_a_usage_error() -> None:
     with pytest.raises(UsageError, match="--base-url localhost:8000"):
         connect("localhost:8000", None)
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        (None, 2.5), ("7", 7.0), ("0.5", 0.5), ("-3", 0.0), ("9999", LONGEST_PAUSE_S), ("soon", 2.5),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 0.0), ("Wed, 21 Oct 2099 07:28:00 GMT", LONGEST_PAUSE_S),
+    ],
+)
+def test_retry_after_may_be_seconds_or_a_date(value: str | None, seconds: float) -> None:
+    assert retry_after(value, 2.5) == seconds
