@@ -14,7 +14,7 @@ from torch.distributed.fsdp import fully_shard
 from dc_tools.core.errors import CannotRun
 from dc_tools.rollout.decode import sampling_from
 from dc_tools.rollout.engine import Prompt, Sampling
-from dc_tools.rollout.transformers import TransformersEngine, memory_errors, load_model
+from dc_tools.rollout.transformers import TransformersEngine, load_model, memory_errors
 
 SAMPLING = Sampling(n=3, max_tokens=30, temperature=0.9)
 PROMPTS = [Prompt(f"p{i}", tuple(messages_of(s)), "```python\n", ("```",)) for i, (s, _) in enumerate(examples(41, 4))]
