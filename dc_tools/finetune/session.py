@@ -29,9 +29,9 @@ from dc_tools.rollout.transformers import TransformersEngine
 
 MODEL, ADAPTER = "model", "adapter"
 REPORT_S = 30.0
-HINTS = {
-    Reason.UNJUDGED: "dc-sandbox judges them, --unverified takes them as they are",
-    Reason.TOO_LONG: "--max-length allows longer ones",
+HINTS: dict[str, str] = {
+    Reason.UNJUDGED: " (dc-sandbox judges them, --unverified takes them as they are)",
+    Reason.TOO_LONG: " (--max-length allows longer ones)",
 }
 
 
@@ -152,13 +152,8 @@ def _reasons(run: Run) -> str:
     counts = dict(run.counts.reasons)
     if run.counts.rejected:
         counts["bad line"] = run.counts.rejected
-    words = [f"{count} {reason}{_hint(reason)}" for reason, count in sorted(counts.items())]
+    words = [f"{count} {reason}{HINTS.get(reason, '')}" for reason, count in sorted(counts.items())]
     return ", ".join(words)
-
-
-def _hint(reason: str) -> str:
-    hint = next((text for known, text in HINTS.items() if known == reason), None)
-    return f" ({hint})" if hint else ""
 
 
 def _size(trainer: Trainer) -> str:
@@ -169,5 +164,5 @@ def _size(trainer: Trainer) -> str:
     learned = sum(example.loss_tokens for example in trainer.examples)
     return (
         f"{len(trainer.examples)} examples, {learned} tokens in the loss, {trainer.steps} steps; "
-        f"{trainable:,} weights to train; memory {held / 1e9:.2f} GB and activations"
+        f"{trainable:,} weights to train; {held / 1e6:,.0f} MB and activations"
     )
