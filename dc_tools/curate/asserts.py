@@ -29,7 +29,7 @@ from dc_tools.curate.syntax import (
 FLOAT_TOLERANCE = 1e-6
 KEEPS_VALUE = {"list", "tuple", "int", "float", "str"}
 """Conversions through which the returned value is still pinned down, if not literally."""
-SAME_NODES = {"is_same_list": "list_node", "is_same_tree": "tree_node"}
+SAME_NODES = {"is_same_list", "is_same_tree"}
 NODE_MAKERS = {"list_node": "ListNode", "tree_node": "TreeNode"}
 
 
@@ -59,7 +59,9 @@ class Checks:
     tests: list[Test] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
     tolerance: float | None = None
+    """The tightest absolute tolerance of any assert."""
     truth: bool = False
+    """Whether some assert asks only for a true or a false value."""
     must_run: str = ""
     """Why the code must be run to learn the tests; empty where `tests` is complete."""
 
@@ -77,13 +79,13 @@ def read_checks(code: str, names: frozenset[str], entry: Entry, parameters: list
     check = function_named(tree, "check")
     body = check.body if check else tree.body
     try:
-        claims = list(_Reader(names).claims(tree))
+        claims = list(_Reader(names).claims(ast.Module([check], []) if check else tree))
     except _Property as error:
         return Refusal(Reason.NEEDS_CHECKER, f"more than one value may be right: {error}")
     if not claims:
         return Refusal(Reason.PARSE_ERROR, "test code: no assert about the function")
     tolerances = [claim.tolerance for claim in claims if claim.tolerance is not None]
-    checks = Checks(tolerance=max(tolerances, default=None), truth=any(claim.truth for claim in claims))
+    checks = Checks(tolerance=min(tolerances, default=None), truth=any(claim.truth for claim in claims))
     if not check and any(not isinstance(each, ast.Assert) for each in tree.body):
         checks.must_run = "set-up code"
     elif any(not _is_plain_step(each) for each in body):

@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Any
 
 from dc_tools.core.records import Checker, CheckerType, Line, Problem, Test, TestKind
 from dc_tools.curate.asserts import FLOAT_TOLERANCE, Checks
@@ -59,11 +60,20 @@ def with_tests(draft: Draft, tests: list[Test], left_out: Counter[str]) -> Draft
     assert script is not None and checks is not None
     problem.tests = [Test(each.input, each.output, script.kind) for each in tests]
     draft.left_out = left_out
+    values = [json.loads(each.output) for each in tests]
     if checks.tolerance is not None:
-        problem.checker = Checker(CheckerType.FLOAT, checks.tolerance)
-    elif any(holds_float(json.loads(each.output)) for each in tests):
+        problem.checker = Checker(CheckerType.FLOAT, checks.tolerance / max(1.0, *map(largest, values)))
+    elif any(map(holds_float, values)):
         problem.checker = Checker(CheckerType.FLOAT, FLOAT_TOLERANCE)
     return draft
+
+
+def largest(value: Any) -> float:
+    """The largest size of a number in a JSON value. Our tolerance grows with the value, an assert's does not."""
+    if isinstance(value, int | float):
+        return abs(value)
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else []
+    return max(map(largest, parts), default=0.0)
 
 
 def in_words(left_out: Counter[str]) -> str:

@@ -5,17 +5,28 @@ from collections import Counter
 from importlib.resources import files
 from typing import Any
 
+import msgspec
+
 from dc_tools.core.records import Entry, Limits, Mode, Status
-from dc_tools.curate.asserts import Checks, make_test
+from dc_tools.curate.asserts import make_test
 from dc_tools.curate.draft import Draft, Script, with_tests
 from dc_tools.curate.reasons import Reason, Refusal
-from dc_tools.curate.syntax import holds_float
+from dc_tools.curate.syntax import json_value
 from dc_tools.sandbox.judge import Execution, Program
 
 NO_ARGUMENTS = "[]"
 RECORDING_TIME = 5.0
 """Times a test's CPU limit that all calls of the test code together may take."""
 CALL = "\n\ndef record_calls():\n    return record({program!r}, {target!r}, {code!r}, {names!r})\n"
+
+
+class Recording(msgspec.Struct):
+    """What the recorder returns."""
+
+    calls: list[tuple[str, str, str]]
+    """Arguments and value as JSON texts and an empty string; or twice an empty string, and what was in the way."""
+    failed: str
+    """How the test code ended where it did not end well."""
 
 
 def recorder_program(script: Script, limits: Limits) -> Program:
@@ -35,21 +46,25 @@ def learned(draft: Draft, execution: Execution) -> Draft | Refusal:
         reason = Reason.TIMEOUT if execution.status == Status.TLE else Reason.SOLUTION_FAILS
         said = execution.message.partition(":")[0] if reason is Reason.TIMEOUT else execution.message
         return Refusal(reason, f"the row's own test code: {execution.status}: {said}")
-    recorded = json.loads(execution.output)
-    if recorded["failed"]:
-        return Refusal(Reason.SOLUTION_FAILS, f"the row's own test code: {recorded['failed']}")
-    left_out = Counter(why for _, _, why in recorded["calls"] if why)
-    pairs = [(json.loads(given), json.loads(value)) for given, value, why in recorded["calls"] if not why]
-    refusal = _loose(draft.checks, [value for _, value in pairs])
-    if refusal:
-        return refusal
+    try:
+        recording = msgspec.json.decode(execution.output, type=Recording)
+        pairs = [_pair(given, value) for given, value, why in recording.calls if not why]
+    except (ValueError, RecursionError):
+        return Refusal(Reason.UNSAFE_PAYLOAD, "the row's own test code ended the recording or wrote into it")
+    if recording.failed:
+        return Refusal(Reason.SOLUTION_FAILS, f"the row's own test code: {recording.failed}")
+    left_out = Counter(why for _, _, why in recording.calls if why)
+    values = [value for _, value in pairs]
+    if draft.checks.truth and any(type(value) is not bool for value in values):
+        return Refusal(Reason.NEEDS_CHECKER, "an assert of truth alone, about values that are not all true or false")
+    if draft.checks.tolerance is not None:
+        pairs = [(given, float(value) if type(value) is int else value) for given, value in pairs]
     return with_tests(draft, [make_test(given, value) for given, value in pairs], left_out)
 
 
-def _loose(checks: Checks, values: list[Any]) -> Refusal | None:
-    """A refusal where an assert asks less than the recorded value says."""
-    if checks.truth and any(type(value) is not bool for value in values):
-        return Refusal(Reason.NEEDS_CHECKER, "an assert of truth alone, about values that are not all true or false")
-    if checks.tolerance is not None and not all(map(holds_float, values)):
-        return Refusal(Reason.NEEDS_CHECKER, "an assert with a tolerance, about values that are not all floats")
-    return None
+def _pair(given: str, value: str) -> tuple[list[Any], Any]:
+    """One recorded call. Errors: `ValueError` where it is not JSON, or not the arguments of a call."""
+    arguments = json_value(json.loads(given))
+    if not isinstance(arguments, list):
+        raise ValueError("arguments that are no list")
+    return arguments, json_value(json.loads(value))

@@ -208,6 +208,32 @@ def test_hostile_test_code_does_nothing(attack: str, pool: JudgePool, tmp_path: 
         assert not mark.exists()
 
 
+FORGED_CALL = """import gc
+calls = [x for x in gc.get_objects() if type(x) is list and x and type(x[0]) is list and len(x[0]) == 3]
+for each in calls:
+    each[0][:] = {forged}
+"""
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import os\nassert f(1) == 1\nos._exit(0)",
+        "assert f(1) == 1\n" + FORGED_CALL.format(forged="['{', '1', '']"),
+        "assert f(1) == 1\n" + FORGED_CALL.format(forged="['1', '1', '']"),
+        "assert f(1) == 1\n" + FORGED_CALL.format(forged="['[1]', 'NaN', '']"),
+        "assert f(1) == 1\n" + FORGED_CALL.format(forged="[1, 2]"),
+    ],
+)
+def test_test_code_that_tampers_with_its_recording_is_an_unsafe_payload(code: str, pool: JudgePool) -> None:
+    assert dropped(mbpp(SQUARE, [code]), pool, min_tests=1)[0] == "unsafe_payload"
+
+
+def test_a_forged_recording_is_still_judged(pool: JudgePool) -> None:
+    code = "assert f(1) == 1\n" + FORGED_CALL.format(forged="['[1]', '7', '']")
+    assert dropped(mbpp(SQUARE, [code]), pool, min_tests=1)[0] == "solution_fails"
+
+
 def test_without_verification_nothing_is_run(pool: JudgePool) -> None:
     record = kept(squares("def f(x):\n    return 'wrong'\n"), pool, verify=False)
     assert set(record["curation"]) == {"complexity"}
@@ -224,6 +250,14 @@ def test_equal_tests_are_merged_and_counted(pool: JudgePool) -> None:
 def test_a_float_answer_gets_the_float_checker(pool: JudgePool) -> None:
     record = kept(mbpp("def f(x):\n    return x / 3\n", ["assert f(1) == 0.3333333333333333"]), pool, min_tests=1)
     assert record["checker"] == {"type": "float", "tolerance": 1e-6}
+
+
+def test_an_absolute_tolerance_never_accepts_more_than_the_assert(pool: JudgePool) -> None:
+    asserts = ["assert abs(f(1) - 0.5) < 0.01", "assert abs(f(400) - 200) < 0.1"]
+    record = kept(mbpp("def f(x):\n    return x / 2\n", asserts), pool, min_tests=1)
+    assert record["checker"] == {"type": "float", "tolerance": 0.01 / 200}
+    recorded = kept(mbpp("def f(x):\n    return x\n", ["assert abs(f(1 + 1) - 2) < 0.01"]), pool, min_tests=1)
+    assert (recorded["tests"][0]["output"], recorded["checker"]["tolerance"]) == ("2.0", 0.005)
 
 
 @pytest.mark.parametrize(
