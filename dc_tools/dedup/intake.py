@@ -57,7 +57,7 @@ class Intake:
         for prepared in self._prepared(batches(statements(), self.settings.batch)):
             nodes.append(self._place(prepared))
             keys.append(prepared.keys)
-        spool.close_writing()
+        spool.flush()
         return Taken(np.concatenate(nodes), np.concatenate(keys), merits)
 
     def _prepared(self, statements: Iterator[list[str]]) -> Iterator[Prepared]:
@@ -83,11 +83,16 @@ class Intake:
         return found
 
 
-def read_references(files: list[str]) -> Iterator[tuple[Line, Described]]:
-    """The records of --against files. Errors: `CannotRun` for a missing file and for a line that is no record."""
-    if "-" in files:
+def reference_files(names: list[str]) -> list[str]:
+    """The files that --against names, folders of shards expanded. Errors: `UsageError`, `CannotRun`."""
+    if "-" in names:
         raise UsageError("--against reads files, not stdin")
-    for line in read_lines(expand_inputs(files) if files else []):
+    return expand_inputs(names) if names else []
+
+
+def read_references(files: list[str]) -> Iterator[tuple[Line, Described]]:
+    """The records of `files`. Errors: `CannotRun` for a file that cannot be read and a line that is no record."""
+    for line in read_lines(files):
         try:
             yield line, line.decode(Described)
         except BadLine as error:

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from dc_tools.core.lines import expand_inputs, sha256_of
+from dc_tools.core.lines import sha256_of
 from dc_tools.core.records import Line, Problem
 from dc_tools.core.run import Dropped, Kept, Outcome
 from dc_tools.dedup.clusters import Cluster, Clusters, Results, find_clusters
 from dc_tools.dedup.evidence import Described, Evidence, explain, results_of
-from dc_tools.dedup.intake import Intake, Taken, read_references
+from dc_tools.dedup.intake import Intake, Taken, read_references, reference_files
 from dc_tools.dedup.join import find_pairs
 from dc_tools.dedup.matches import EXACT, Matches, Residents, contaminated_records
 from dc_tools.dedup.settings import Settings
@@ -30,9 +30,10 @@ def deduplicate(
 
     Contamination is decided first, record by record; clusters are made of what is left. `facts` gets the counts.
     """
+    files = reference_files(against)
     with open_spool() as shelf, open_spool() as lines:
         intake = Intake(settings)
-        references = intake.take(read_references(against), shelf)
+        references = intake.take(read_references(files), shelf)
         of_references = len(intake)
         taken = intake.take(records, lines)
         alone = np.arange(len(intake)) < of_references
@@ -44,7 +45,7 @@ def deduplicate(
             matches, taken, references, lambda i: results_of(record(i)), lambda i: results_of(reference(i))
         )
         found = _clusters(matches, taken, contaminated, lambda i: results_of(record(i)))
-        facts["against"] = [{"path": name, "sha256": sha256_of(name)} for name in expand_inputs(against) if against]
+        facts["against"] = [{"path": name, "sha256": sha256_of(name)} for name in files]
         facts["dedup"] = {
             "references": len(shelf), "distinct": len(intake), "candidates": pairs.candidates, "pairs": len(pairs.a),
             "contaminated": len(contaminated), "clusters": len(found.clusters), "vetoed": len(found.vetoed),

@@ -109,6 +109,20 @@ def test_bad_lines_are_rejected_with_their_place():
     assert "$.tests[0].input" in told
 
 
+def test_an_evaluation_set_on_stdin_is_a_usage_error():
+    dedup("--against", "-", stdin=b"", expect=2)
+
+
+def test_no_room_for_the_copy_of_the_input_ends_the_run():
+    script = f"ulimit -f 16; exec {COMMAND}"
+    lines = b"\n".join(record(f"r{i}", SQUARE) for i in range(1000))
+    done = subprocess.run(["bash", "-c", script], input=lines, capture_output=True, timeout=60)
+    told = done.stderr.decode()
+    assert (done.returncode, done.stdout) == (3, b""), told
+    assert "TMPDIR must hold a copy of the input" in told
+    assert "Traceback" not in told
+
+
 def test_no_lines_are_no_trouble():
     assert dedup(stdin=b"")[0] == b""
 

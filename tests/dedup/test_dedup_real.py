@@ -64,7 +64,7 @@ def test_copies_of_a_problem_are_found_by_containment_and_few_others(copies):
 
 @pytest.mark.parametrize("metric", [Metric.JACCARD, Metric.CONTAINMENT])
 def test_join_of_real_statements_equals_brute_force(copies, metric):
-    bodies = [body_of(fold(text)) for _, one, other in copies[:400] for text in (one, other)]
+    bodies = [body_of(fold(text)) for _, one, other in copies[:300] for text in (one, other)]
     sets, plain = ShingleSets(), []
     sets.add(*shingle_sets(bodies, Unit.WORD, 3))
     for body in bodies:
