@@ -1,6 +1,7 @@
 """The filters that need no running: pure functions from a problem to nothing, or to the reason why it is dropped."""
 
 import json
+import re
 from collections import Counter
 
 from dc_tools.core.records import Mode, Problem, Solution, Test
@@ -11,6 +12,20 @@ from dc_tools.curate.reasons import Reason, Refusal
 
 PYTHON = frozenset({"python", "python3", "py"})
 SHOWN = 60
+MANY_ANSWERS = re.compile(
+    r"(?:return|returned|output|print)\b[^.\n]{0,80}\bin any order\b"
+    r"|\b(?:return|output|print|choose) any (?:one|of (?:them|these|those)|(?:such|valid|possible)\b)",
+    re.IGNORECASE,
+)
+"""How statements say that other answers than the listed one are right, too."""
+
+
+def one_answer(problem: Problem) -> Refusal | None:
+    """A statement that allows several answers cannot be judged by comparison with one."""
+    found = MANY_ANSWERS.search(problem.statement)
+    if not found:
+        return None
+    return Refusal(Reason.NEEDS_CHECKER, f"the statement allows several answers: '{' '.join(found[0].split())}'")
 
 
 def contradicting_tests(problem: Problem) -> Refusal | None:

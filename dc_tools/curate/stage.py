@@ -94,7 +94,7 @@ class _Examination:
 
     def _of_the_tests(self) -> Refusal | None:
         problem = self.draft.problem
-        refusal = filters.contradicting_tests(problem)
+        refusal = filters.one_answer(problem) or filters.contradicting_tests(problem)
         if refusal:
             return refusal
         distinct = filters.distinct_tests(problem)

@@ -15,6 +15,33 @@ def problem(*tests: tuple[str, str], mode: Mode = Mode.FUNCTION) -> Problem:
     return Problem("p", [Test(given, value) for given, value in tests], mode=mode, entry=Entry("f"))
 
 
+@pytest.mark.parametrize(
+    ("statement", "found"),
+    [
+        ("You may return the answer in any order.", "return the answer in any order"),
+        ("the combinations may be returned in any order", "returned in any order"),
+        ("Return all the values with the\nhighest frequency", None),
+        ("If there are multiple answers, return any of them.", "return any of"),
+        ("You may return any one of them.", "return any one"),
+        ("Given n, return any valid gray code", "return any valid"),
+        ("Print any possible answer.", "Print any possible"),
+        ("The input is not given in any order.", None),
+        ("Rearrange the subarrays in any order. Return the cost.", None),
+        ("Return the cost. The order is free, take them in any order.", None),
+        ("Does the array contain any valid pair?", None),
+    ],
+)
+def test_a_statement_that_allows_several_answers_needs_a_checker(statement: str, found: str | None) -> None:
+    one = problem()
+    one.statement = statement
+    refusal = filters.one_answer(one)
+    if found is None:
+        assert refusal is None
+    else:
+        assert refusal is not None
+        assert refusal.detail.startswith(f"the statement allows several answers: '{found}")
+
+
 def test_the_same_input_with_another_output_is_a_contradiction() -> None:
     refusal = filters.contradicting_tests(problem(("[1]", "2"), ("[2]", "2"), ("[1]", "3")))
     assert refusal == Refusal(Reason.PARSE_ERROR, "tests contradict each other: input [1] gives 2 and 3")
