@@ -3,6 +3,8 @@
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dc_tools.core.records import Entry
 from dc_tools.curate.asserts import Checks, read_checks
@@ -136,3 +138,16 @@ def test_linked_lists_and_trees_are_lists_of_values() -> None:
     )
     found = found_in(code, entry=entry)
     assert found == [([[1, 2], [3, None, 4]], [5, None, 6]), ([[], []], [])]
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=8,
+)
+
+
+@given(st.lists(VALUES, max_size=3), VALUES)
+def test_any_json_arguments_and_value_survive_the_text(arguments: list[object], value: object) -> None:
+    code = f"assert f({', '.join(map(repr, arguments))}) == {value!r}"
+    assert found_in(code) == [(arguments, value)]

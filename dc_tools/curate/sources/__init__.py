@@ -19,6 +19,8 @@ SOURCES: dict[Format, Callable[[Line], Draft | Refusal]] = {
 
 def draft(line: Line, wanted: Format) -> Draft | Refusal:
     """What `line` holds, read as `wanted`. Errors: `BadLine` for a row of another or an unknown shape."""
+    if line.raw.startswith(b"["):
+        raise BadLine("a JSON array where one object a line is read: jq -c '.[]' makes lines of it")
     format_ = chosen(wanted, line.fields)
     if not isinstance(format_, Format):
         raise BadLine(format_)
