@@ -49,6 +49,7 @@ def command(
     lines_out: bool = True,
     resumable: bool = True,
     free_flags: frozenset[str] = frozenset(),
+    content_flags: frozenset[str] = frozenset(),
     needs_input: Callable[[dict[str, Any]], bool] = lambda flags: True,
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Make the decorated function the command `name`; the result is its entry point.
@@ -75,7 +76,8 @@ def command(
                 files = [os.devnull]
 
             def work() -> Exit:
-                return _run_once(Run(name, options, files, flags, lines_out, free_flags, resumable), function)
+                run = Run(name, options, files, flags, lines_out, free_flags, content_flags, resumable)
+                return _run_once(run, function)
 
             raise typer.Exit(_contained(name, options, work))
 
@@ -161,26 +163,44 @@ def _contained(name: str, options: Options, work: Callable[[], Exit]) -> int:
 
 @contextlib.contextmanager
 def _signals(name: str) -> Iterator[None]:
-    """INT and TERM raise `Interrupted` here; if the way out takes over ten seconds, children are killed and we end."""
+    """INT and TERM raise `Interrupted` here; if the way out takes over ten seconds, children are killed and we end.
+
+    Raised inside a finaliser the interpreter drops it; it is raised again then, from the alarm.
+    """
 
     def on_signal(number: int, frame: FrameType | None) -> None:
         code = Exit.INTERRUPTED if number == signal.SIGINT else Exit.TERMINATED
         for each in (signal.SIGINT, signal.SIGTERM):
             signal.signal(each, lambda *_: None)
-        timer = threading.Timer(GRACE_S, _end_now, (code,))
+        timer = threading.Timer(GRACE_S, _end_now, (name, code))
         timer.daemon = True
         timer.start()
         raise Interrupted(code)
 
+    def on_unraisable(dropped: "sys.UnraisableHookArgs") -> None:
+        stop = dropped.exc_value
+        if not isinstance(stop, Interrupted):
+            hook(dropped)
+            return
+        signal.signal(signal.SIGALRM, lambda *_: _raise(Interrupted(stop.code)))
+        signal.setitimer(signal.ITIMER_REAL, 0.01)
+
     before = {each: signal.signal(each, on_signal) for each in (signal.SIGINT, signal.SIGTERM)}
+    hook, sys.unraisablehook = sys.unraisablehook, on_unraisable
     try:
         yield
     finally:
+        sys.unraisablehook = hook
         for each, handler in before.items():
             signal.signal(each, handler)
 
 
-def _end_now(code: int) -> None:
+def _raise(error: BaseException) -> None:
+    raise error
+
+
+def _end_now(name: str, code: int) -> None:
+    say(name, f"did not come to an end within {GRACE_S:.0f} s: children are killed")
     for pid in reversed(_descendants(os.getpid())):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(pid, signal.SIGKILL)

@@ -23,6 +23,7 @@ GZIP_MAGIC, ZSTD_MAGIC, PARQUET_MAGIC = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PAR1
 SHARD_NAMES = "part-*"
 JSON_COLUMNS = b"dc_json_columns"
 """Parquet metadata: names of the columns that hold JSON text of lists and objects."""
+HASHED_WHOLE = 1 << 30
 ZSTD_BLOCK = 1 << 14
 """Packed bytes taken at once: little, since they may unpack to thousands of times as many."""
 INT64 = range(-(1 << 63), 1 << 63)
@@ -61,6 +62,22 @@ def sha256_of(name: str) -> str:
     """Hex SHA-256 of a file's bytes as they lie on disk."""
     with _opened(name) as stream:
         return hashlib.file_digest(cast("Any", stream), "sha256").hexdigest()
+
+
+def content_id(path: Path) -> str:
+    """What tells one content from another: a file's SHA-256, for a folder that of its files; '' where nothing is.
+
+    In a folder, files over 1 GiB (weights) count by size and time of change.
+    """
+    if path.is_file():
+        return sha256_of(str(path))
+    digest = hashlib.sha256()
+    for each in sorted(path.rglob("*")) if path.is_dir() else []:
+        if each.is_file():
+            stat = each.stat()
+            of_it = sha256_of(str(each)) if stat.st_size <= HASHED_WHOLE else f"{stat.st_size} {stat.st_mtime_ns}"
+            digest.update(f"{each.relative_to(path)}\0{of_it}\0".encode())
+    return digest.hexdigest() if path.is_dir() else ""
 
 
 def _opened(name: str) -> BinaryIO:

@@ -90,6 +90,8 @@ class Run:
     """False where the output is a folder that the room itself makes (a run, a model)."""
     free_flags: frozenset[str] = frozenset()
     """Flags that may change between a run and its resumption."""
+    content_flags: frozenset[str] = frozenset()
+    """Flags that name files or folders whose content shapes the output, beside the inputs."""
     resumable: bool = True
     """False where a partial output cannot be gone on with (dedup must see all lines first)."""
     counts: Counts = field(default_factory=Counts)
@@ -136,6 +138,10 @@ class Run:
         flags = {k: v for k, v in self.flags.items() if k not in self.free_flags}
         flags |= {name: getattr(self.options, name) for name in SHAPING_OPTIONS}
         inputs = [{"path": n, "sha256": "" if not _is_regular(n) else lines.sha256_of(n)} for n in self.files]
+        for flag in sorted(self.content_flags):
+            named = self.flags[flag] or []
+            for path in [named] if isinstance(named, str) else named:
+                inputs.append({"path": path, "sha256": lines.content_id(Path(path))})
         self.fingerprint = Fingerprint(self.name, inputs, flags)
         if self.options.resume and not self.options.force:
             self._refuse_other_run(manifest.read_manifest(self.manifest_path))

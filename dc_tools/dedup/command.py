@@ -10,7 +10,7 @@ from dc_tools.core.run import Run
 from dc_tools.dedup.settings import DEFAULT_SHINGLE, Keep, Metric, Settings, Unit
 
 
-@command("dc-dedup", dropped="removed", resumable=False)
+@command("dc-dedup", content_flags=frozenset({"against"}), dropped="removed", resumable=False)
 def main(
     run: Run,
     metric: Annotated[

@@ -19,7 +19,10 @@ FREE = frozenset({"save_every", "show_mask", "device", "gradient_checkpointing"}
 """Flags that do not change what is learned."""
 
 
-@command("dc-finetune", dropped="dropped", lines_out=False, free_flags=FREE)
+@command(
+    "dc-finetune", dropped="dropped", lines_out=False, free_flags=FREE,
+    content_flags=frozenset({"model", "against", "eval"}),
+)
 def main(
     run: Run,
     model: Annotated[str, typer.Option(help="Hugging Face folder of the model to train.")],

@@ -12,7 +12,10 @@ from dc_tools.core.run import Run
 Setting = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any setting of the recipe.")]
 
 
-@command("dc-learn", lines_out=False, free_flags=frozenset({"ray_address", "stop_after", "step_timeout", "device"}))
+@command(
+    "dc-learn", lines_out=False, content_flags=frozenset({"recipe", "model"}),
+    free_flags=frozenset({"ray_address", "stop_after", "step_timeout", "device"}),
+)
 def main(
     run: Run,
     model: Annotated[str | None, typer.Option(help="Hugging Face folder of the model to start from.")] = None,

@@ -14,7 +14,10 @@ from dc_tools.rollout.prompts import PromptStyle
 from dc_tools.rollout.stage import EngineName, sampled
 
 
-@command("dc-rollout", free_flags=frozenset({"base_url", "api_key_file", "concurrency", "timeout"}))
+@command(
+    "dc-rollout", content_flags=frozenset({"model"}),
+    free_flags=frozenset({"base_url", "api_key_file", "concurrency", "timeout"}),
+)
 def main(
     run: Run,
     model: Annotated[
