@@ -186,27 +186,24 @@ class _Reader:
 
     def claims(self, tree: ast.Module) -> Iterator[Claim]:
         """All claims, in the order of the text."""
-        asserts, names = [], []
-        for node in ast.walk(tree):
+        nodes = list(ast.walk(tree))
+        for node in nodes:
             match node:
                 case ast.Assign(targets=[ast.Name(id=name)], value=ast.Call() as call) if self._is_call(call):
                     self.results.add(name)
-                    self._settle(call)
-                case ast.Assert():
-                    asserts.append(node)
-                case ast.Name(id=name) if name in self.names:
-                    names.append(node)
-        messages = {id(node) for each in asserts if each.msg for node in ast.walk(each.msg)}
+                    self.spoken_for.add(call.func)
+        asserts = [node for node in nodes if isinstance(node, ast.Assert)]
         for each in sorted(asserts, key=lambda node: (node.lineno, node.col_offset)):
             yield from self._read(each.test)
-        for name_node in names:
-            if name_node not in self.spoken_for and id(name_node) not in messages:
-                raise _Property(f"`{name_node.id}` is used outside an equality")
+            self.spoken_for.update(ast.walk(each.msg) if each.msg else ())
+        for node in nodes:
+            if self._names_result(node) and node not in self.spoken_for:
+                raise _Property(f"`{quoted(node)}` is used outside an equality")
 
     def _read(self, test: ast.expr) -> Iterator[Claim]:
+        if not any(map(self._names_result, ast.walk(test))):
+            return
         match test:
-            case ast.Constant():
-                return
             case ast.BoolOp(op=ast.And(), values=values):
                 for value in values:
                     yield from self._read(value)
@@ -255,12 +252,14 @@ class _Reader:
         self, result: ast.expr, value: ast.expr | None, *, tolerance: float | None = None, truth: bool = False
     ) -> Claim:
         call = result if isinstance(result, ast.Call) else None
-        if call:
-            self._settle(call)
+        self.spoken_for.add(call.func if call else result)
         return Claim(call, value, tolerance, truth)
 
-    def _settle(self, call: ast.Call) -> None:
-        self.spoken_for.add(call.func)
+    def _names_result(self, node: ast.AST) -> bool:
+        """Whether the node is the function's name, or that of a variable with its result, being read."""
+        if not isinstance(node, ast.Name) or not isinstance(node.ctx, ast.Load):
+            return False
+        return node.id in self.names or node.id in self.results
 
     def _is_call(self, node: ast.expr) -> bool:
         return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in self.names

@@ -12,6 +12,7 @@ from dc_tools.curate.asserts import make_test
 from dc_tools.curate.draft import Draft, Script, with_tests
 from dc_tools.curate.reasons import Reason, Refusal
 from dc_tools.curate.syntax import json_value
+from dc_tools.sandbox.execution import OK
 from dc_tools.sandbox.judge import Execution, Program
 
 NO_ARGUMENTS = "[]"
@@ -42,7 +43,7 @@ def recorder_program(script: Script, limits: Limits) -> Program:
 def learned(draft: Draft, execution: Execution) -> Draft | Refusal:
     """The draft with the tests that the run has shown."""
     assert draft.checks is not None
-    if execution.status != "OK":
+    if execution.status != OK:
         reason = Reason.TIMEOUT if execution.status == Status.TLE else Reason.SOLUTION_FAILS
         said = execution.message.partition(":")[0] if reason is Reason.TIMEOUT else execution.message
         return Refusal(reason, f"the row's own test code: {execution.status}: {said}")

@@ -1,14 +1,17 @@
 """The curation of lines: each row becomes a draft, passes the filters in order of cost, and is kept or dropped."""
 
 import warnings
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from dc_tools.core.errors import BadLine
 from dc_tools.core.parallel import ordered
-from dc_tools.core.records import Line, encode
+from dc_tools.core.records import Line, Problem, Status, encode
 from dc_tools.core.run import Dropped, Kept, Outcome, Rejected
 from dc_tools.curate import filters, sources
 from dc_tools.curate.complexity import complexity_of
@@ -74,7 +77,7 @@ def curated(line: Line, settings: Settings, pool: JudgePool) -> Outcome:
 def _with_learned_tests(draft: Draft, pool: JudgePool) -> Draft | Refusal:
     assert draft.script is not None
     run = pool.execute(recorder_program(draft.script, draft.problem.limits), [NO_ARGUMENTS]).runs[0]
-    if run.status == "IE":
+    if run.status == Status.IE:
         raise SandboxFault(run.message)
     return learned(draft, run)
 
@@ -133,15 +136,21 @@ class _Examination:
 def _record(line: Line, draft: Draft) -> Line:
     """The draft as a line: what the row itself held where it was a record, a new one otherwise."""
     if draft.left_out:
-        known = draft.problem.meta.get(LEFT_OUT, {})
-        counts = {why: count + known.get(why, 0) for why, count in sorted(draft.left_out.items())}
-        draft.problem.meta[LEFT_OUT] = {**known, **counts}
+        draft.problem.meta[LEFT_OUT] = dict(sorted((draft.left_out + _left_out_before(draft.problem)).items()))
     if draft.own is None:
         return Line(encode(draft.problem), line.file, line.number, line.index)
     if draft.left_out:
         draft.own.fields.put("tests", draft.problem.tests)
         draft.own.fields.put("meta", draft.problem.meta)
     return draft.own
+
+
+def _left_out_before(problem: Problem) -> Counter[str]:
+    """What an earlier curation of the record says that it left out."""
+    try:
+        return Counter(msgspec.convert(problem.meta.get(LEFT_OUT, {}), dict[str, int]))
+    except msgspec.ValidationError:
+        return Counter()
 
 
 def _dropped(line: Line, refusal: Refusal, facts: dict[str, Any]) -> Dropped:

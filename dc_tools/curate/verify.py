@@ -8,9 +8,9 @@ from dc_tools.core.records import Checker, CheckerType, Limits, Mode, Problem, S
 from dc_tools.curate.coverage import Coverage, NotCovered, probed
 from dc_tools.curate.reasons import Reason, Refusal
 from dc_tools.sandbox.compare import difference, value_difference
+from dc_tools.sandbox.execution import OK
 from dc_tools.sandbox.judge import Executions, JudgePool, program_of
 
-OK = "OK"
 SHOWN = 60
 PROBED_TIME = 3.0
 """Times the CPU limit that the program with probes may take: the limit itself was held without them."""
@@ -71,6 +71,8 @@ def _failed(problem: Problem, first: Verdict, second: Verdict) -> Refusal:
 def _said(problem: Problem, verdict: Verdict) -> str:
     if verdict.status is Status.AC:
         return "AC"
+    if verdict.status is Status.CE:
+        return f"CE: {verdict.message}"
     message = f": {_timeless(verdict.status, verdict.message)}" if verdict.message else ""
     given = _shown(problem.tests[verdict.passed].input)
     return f"{verdict.status} on test {verdict.passed + 1} of {verdict.total} (input {given}){message}"

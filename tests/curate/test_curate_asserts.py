@@ -42,6 +42,10 @@ def test_an_equality_of_literals_is_a_test(code: str, arguments: object, value: 
     assert found_in(code) == [(arguments, value)]
 
 
+def test_an_assert_about_something_else_says_nothing() -> None:
+    assert found_in("assert 1 == 1\nassert 'x' in 'xy'\nassert f(1) == 2") == [([1], 2)]
+
+
 def test_a_conjunction_is_two_tests() -> None:
     assert found_in("assert f(1) == 2 and f(2) == 3") == [([1], 2), ([2], 3)]
 
@@ -103,6 +107,7 @@ def test_what_the_text_does_not_say_must_be_run(code: str, why: str) -> None:
         "assert f(1) == f(2)",
         "assert len(f(1)) == 2",
         "def check(candidate):\n    y = f(1)\n    assert y * y < 2\n",
+        "def check(candidate):\n    y = f(1)\n    z = sorted(y)\n    assert z == [1]\n",
         "def check(candidate):\n    assert list(map(f, [1])) == [1]\n",
     ],
 )

@@ -245,6 +245,10 @@ def test_equal_tests_are_merged_and_counted(pool: JudgePool) -> None:
     record = kept(row, pool)
     assert [test["input"] for test in record["tests"]] == ["[0]", "[1]", "[2]", "[3]", "[4]"]
     assert record["meta"] == {"mine": 1, "tests_left_out": {"duplicate": 3}}
+    row["meta"] = {"tests_left_out": {"duplicate": 2, "x": 1}}
+    assert kept(row, pool)["meta"] == {"tests_left_out": {"duplicate": 5, "x": 1}}
+    row["meta"] = {"tests_left_out": "many"}
+    assert kept(row, pool)["meta"] == {"tests_left_out": {"duplicate": 3}}
 
 
 def test_a_float_answer_gets_the_float_checker(pool: JudgePool) -> None:
