@@ -11,7 +11,7 @@ from pathlib import Path
 import orjson
 import pytest
 from processes import BIN, end, run, started, wait_until
-from rollout_server import serving, status
+from rollout_server import hangs, serving, status
 from tiny_model import examples
 
 from dc_tools.core.extract import extract_code
@@ -177,3 +177,19 @@ def test_help_needs_no_heavy_package() -> None:
     heavy = "{'torch', 'transformers', 'httpx', 'numpy'}"
     script = f"import sys, dc_tools.rollout.command; print({heavy} & set(sys.modules))"
     assert run([sys.executable, "-c", script]).out == b"set()\n"
+
+
+def test_term_ends_a_run_that_waits_for_its_server(
+    taught_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    problems = write_problems(tmp_path / "in.jsonl")
+    with serving(TransformersEngine.load(taught_model, device="cpu")) as server:
+        server.faults.extend([hangs] * 5)
+        argv = ["dc-rollout", problems, "--engine", "openai", "--base-url", server.url, "-o", tmp_path / "out"]
+        with started([BIN / argv[0], *argv[1:]]) as process:
+            wait_until(lambda: len(server.bodies) == 5)
+            code, err = end(process, signal.SIGTERM)
+    assert code == 143
+    assert "stopped by TERM; run again with --resume" in err
+    assert not (tmp_path / "out").exists()
