@@ -52,7 +52,8 @@ class TransformersEngine:
         """Ids of the chat, opened for the assistant and begun with the prefix.
 
         Where a chat template knows no system message, that one opens the first message of the user. A tokenizer
-        without a template gets the plain text `role: content`, a message a paragraph.
+        without a template gets the plain text `role: content`, a message a paragraph. Errors: `CannotRun` where the
+        template takes the chat in neither way.
         """
         messages = [dict(message) for message in prompt.messages]
         if not self.tokenizer.chat_template:
@@ -61,7 +62,10 @@ class TransformersEngine:
         try:
             text = self._templated(messages)
         except TemplateError:
-            text = self._templated(_without_system(messages))
+            try:
+                text = self._templated(_without_system(messages))
+            except TemplateError as error:
+                raise CannotRun(f"{self.name}: the chat template refuses the prompt: {error}") from None
         return list(self.tokenizer(text + prompt.prefix, add_special_tokens=False)["input_ids"])
 
     def generate(self, prompts: Iterable[Prompt], sampling: Sampling) -> Iterator[list[Sample]]:

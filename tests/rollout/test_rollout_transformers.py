@@ -205,6 +205,13 @@ def test_a_template_that_knows_no_system_gets_it_from_the_user(tiny_model: Path)
     assert engine.tokenizer.decode(engine.encode(Prompt("x", messages))) == "[user] Be short.\n\nGo.\n"
 
 
+def test_a_template_that_takes_no_chat_at_all_says_so(tiny_model: Path) -> None:
+    engine = TransformersEngine.load(tiny_model, device="cpu")
+    engine.tokenizer.chat_template = "{{ raise_exception('closed') }}"
+    with pytest.raises(CannotRun, match="the chat template refuses the prompt: closed"):
+        engine.encode(prompts(1)[0])
+
+
 def test_a_folder_that_holds_no_model_says_so(tiny_model: Path, tmp_path: Path) -> None:
     adapter, broken = tmp_path / "adapter", tmp_path / "broken"
     adapter.mkdir()
