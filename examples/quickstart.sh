@@ -33,7 +33,7 @@ awk 'NR % 3 == 0' "$here/examples/data/heldout.jsonl" > "$out/heldout.jsonl"
 # answers MODEL PREFIX: sample and judge answers to both sets
 answers() {
   for set in seen heldout; do
-    dc-rollout "$out/$set.jsonl" --model "$1" --prompt-style fenced --n 2 --temperature 1 --top-p 1 --max-tokens 24 \
+    dc-rollout "$out/$set.jsonl" --model "$1" --prompt-style fenced --n 2 --temperature 1 --top-p 1 --max-tokens 32 \
       --batch-prompts 8 -o "$out/$2-$set.answers.jsonl" --resume
     dc-sandbox "$out/$2-$set.answers.jsonl" -o "$out/$2-$set.jsonl" --resume
   done

@@ -22,7 +22,7 @@ from dc_tools.finetune.data import (
 )
 from dc_tools.finetune.folder import Keep
 from dc_tools.finetune.schedule import Recipe, seed_for
-from dc_tools.finetune.train import Metrics, Trainer, go_on, hold_in_float32, train
+from dc_tools.finetune.train import Metrics, Trainer, go_on, train
 from dc_tools.learn.policy import LoraSpec, Policy, load_policy
 from dc_tools.rollout.prompts import render
 from dc_tools.rollout.transformers import TransformersEngine
@@ -56,7 +56,7 @@ def finetune(
         run.say(f"left out: {_reasons(run)}")
     for example in collector.examples[: keep.show_mask]:
         run.say(mask_view(example, policy.tokenizer))
-    own_dtype = hold_in_float32(policy)
+    own_dtype = policy.hold_in_float32()
     trainer = Trainer(policy, collector.examples, recipe, collector.held_out())
     if keep.little_memory:
         policy.model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})

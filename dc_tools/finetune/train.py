@@ -22,7 +22,7 @@ from dc_tools.core.manifest import write_atomic
 from dc_tools.finetune.data import Example, digest_of
 from dc_tools.finetune.schedule import Recipe, batch_of, learning_rate, micro_batches, seed_for, steps_of
 from dc_tools.learn.checkpoint import latest_checkpoint, load_checkpoint, prune_checkpoints, save_checkpoint
-from dc_tools.learn.policy import Policy
+from dc_tools.learn.policy import Policy, computing
 
 IGNORED = -100
 BETAS = (0.9, 0.95)
@@ -50,7 +50,7 @@ def loss_sum(model: Any, examples: Sequence[Example], device: torch.device) -> T
     first = min(example.start for example in examples) - 1
     attention_BT = (torch.arange(ids_BT.shape[1])[None] < torch.tensor([len(e.ids) for e in examples])[:, None]).long()
     # Logits are the largest thing here (T x V floats): those before the first answer are never made.
-    with torch.autocast(device.type, torch.bfloat16, enabled=device.type != "cpu"):
+    with computing(device):
         logits_BTV = model(
             input_ids=ids_BT.to(device), attention_mask=attention_BT.to(device), use_cache=False,
             logits_to_keep=ids_BT.shape[1] - first,
@@ -90,14 +90,6 @@ def mean_loss(model: Any, examples: Sequence[Example], micro_tokens: int, device
     with torch.no_grad():
         sums = [float(loss_sum(model, [examples[i] for i in piece], device)) for piece in pieces]
     return sum(sums) / tokens
-
-
-def hold_in_float32(policy: Policy) -> torch.dtype:
-    """Make what is trained float32, since small steps vanish in bfloat16; returns the model's own type."""
-    own: torch.dtype = policy.model.dtype
-    for parameter in policy.trainable():
-        parameter.data = parameter.data.float()
-    return own
 
 
 class Trainer:

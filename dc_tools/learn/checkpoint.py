@@ -23,7 +23,7 @@ def save_checkpoint(directory: Path, step: int, state: dict[str, Any]) -> Path:
             stream.flush()
             os.fsync(stream.fileno())
         partial.replace(path)
-        sync_directory(directory)
+        sync(directory)
     except (OSError, RuntimeError) as error:
         raise CannotRun(f"{path}: the checkpoint cannot be written: {error}") from error
     return path
@@ -51,9 +51,9 @@ def prune_checkpoints(directory: Path, keep: int) -> None:
         partial.unlink()
 
 
-def sync_directory(directory: Path) -> None:
-    """Make renames in `directory` durable."""
-    handle = os.open(directory, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Make a file's content, or the renames in a folder, durable."""
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:

@@ -11,7 +11,7 @@ from dc_tools.core.errors import CannotRun
 from dc_tools.core.lines import read_lines
 from dc_tools.core.records import Fields, Finish, Line, Problem, Rollout
 from dc_tools.learn.batches import Group, Response
-from dc_tools.learn.checkpoint import sync_directory
+from dc_tools.learn.checkpoint import sync
 from dc_tools.learn.rewards import reward
 
 
@@ -48,7 +48,7 @@ def write_ahead(path: Path, lines: Sequence[bytes]) -> None:
             stream.flush()
             os.fsync(stream.fileno())
         partial.replace(path)
-        sync_directory(path.parent)
+        sync(path.parent)
     except OSError as error:
         raise CannotRun(f"{path}: {error.strerror}") from error
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from dc_tools.core.errors import CannotRun, missing_extra
 from dc_tools.learn.batches import Pack
-from dc_tools.learn.checkpoint import sync_directory
+from dc_tools.learn.checkpoint import sync
 from dc_tools.rollout.transformers import load_model
 
 
@@ -40,6 +40,13 @@ class Policy:
     def trainable(self) -> list[torch.nn.Parameter]:
         """The parameters that learning changes."""
         return [p for p in self.model.parameters() if p.requires_grad]
+
+    def hold_in_float32(self) -> torch.dtype:
+        """Make what is trained float32, since small steps vanish in bfloat16; returns the model's own type."""
+        own: torch.dtype = self.model.dtype
+        for parameter in self.trainable():
+            parameter.data = parameter.data.float()
+        return own
 
     def trained_state(self) -> dict[str, Tensor]:
         """The trained parameters by name; enough, with the base model, to come back to this policy."""
@@ -71,9 +78,11 @@ class Policy:
             shutil.rmtree(partial, ignore_errors=True)
             model.save_pretrained(partial)
             self.tokenizer.save_pretrained(partial)
+            for written in partial.iterdir():
+                sync(written)
             shutil.rmtree(directory, ignore_errors=True)
             partial.rename(directory)
-            sync_directory(directory.parent)
+            sync(directory.parent)
         except OSError as error:
             raise CannotRun(f"{directory}: the model cannot be written: {error.strerror or error}") from error
 
@@ -92,6 +101,11 @@ def load_policy(
     if lora:
         model = _with_adapter(model, lora)
     return Policy(model, tokenizer, where, lora)
+
+
+def computing(device: torch.device) -> torch.autocast:
+    """The context of a forward pass: bfloat16 whatever the weights are held in, but for a CPU, where it is slow."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=device.type != "cpu")
 
 
 def _with_adapter(model: Any, lora: LoraSpec) -> Any:
@@ -116,12 +130,13 @@ def pack_logprobs(policy: Policy, pack: Pack, temperature: float) -> Tensor:
     causal_TT = torch.ones(tokens, tokens, dtype=torch.bool, device=device).tril()
     seen_TT = causal_TT & ((segment_T[:, None] == segment_T[None, :]) | (segment_T[None, :] == 0))
     causal_lm = policy.model.get_base_model() if policy.lora else policy.model
-    logits_SV: Tensor = causal_lm(
-        input_ids=torch.tensor([pack.ids], device=device),
-        position_ids=torch.tensor([pack.positions], device=device),
-        attention_mask=seen_TT[None, None],
-        logits_to_keep=torch.tensor(pack.predictors, device=device),
-        use_cache=False,
-    ).logits[0]
+    with computing(device):
+        logits_SV: Tensor = causal_lm(
+            input_ids=torch.tensor([pack.ids], device=device),
+            position_ids=torch.tensor([pack.positions], device=device),
+            attention_mask=seen_TT[None, None],
+            logits_to_keep=torch.tensor(pack.predictors, device=device),
+            use_cache=False,
+        ).logits[0]
     target_S = torch.tensor(pack.targets, device=device)
     return (logits_SV.float() / temperature).log_softmax(-1).gather(1, target_S[:, None])[:, 0]

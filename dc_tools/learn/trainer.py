@@ -13,9 +13,9 @@ from dc_tools.core.records import Rollout, Tokens
 from dc_tools.learn.batches import Group, packs
 from dc_tools.learn.checkpoint import load_checkpoint, save_checkpoint
 from dc_tools.learn.objective import clipped_loss, group_advantages, is_clipped, overlong
-from dc_tools.learn.policy import LoraSpec, load_policy, pack_logprobs
+from dc_tools.learn.policy import LoraSpec, computing, load_policy, pack_logprobs
 from dc_tools.learn.recipe import Recipe
-from dc_tools.rollout.engine import Prompt, Sampling
+from dc_tools.rollout.engine import Prompt, Sample, Sampling
 from dc_tools.rollout.transformers import TransformersEngine
 
 
@@ -42,6 +42,7 @@ class Trainer:
         lora = LoraSpec(recipe.lora_rank, recipe.lora_alpha) if recipe.lora_rank else None
         self.recipe = recipe
         self.policy = load_policy(model, device=device, lora=lora, freeze_embeddings=recipe.freeze_embeddings)
+        self.own_dtype = self.policy.hold_in_float32()
         self.policy.model.eval()  # no dropout: the learner must see the sampler's distribution
         self.engine = TransformersEngine(
             self.policy.model, self.policy.tokenizer, Path(model).resolve().name, recipe.sample_batch
@@ -57,16 +58,9 @@ class Trainer:
         sampling = Sampling(
             n=self.recipe.group, temperature=self.recipe.temperature, max_tokens=self.recipe.max_tokens, seed=seed
         )
-        return [
-            [
-                Rollout(
-                    text=s.text, finish=s.finish, model=f"{self.engine.name}@{version}", seed=s.seed, error=s.error,
-                    tokens=Tokens(s.prompt_ids, s.token_ids, s.logprobs),
-                )
-                for s in samples
-            ]
-            for samples in self.engine.generate(prompts, sampling)
-        ]
+        with computing(self.policy.device):
+            groups = list(self.engine.generate(prompts, sampling))
+        return [[_rollout(s, f"{self.engine.name}@{version}") for s in samples] for samples in groups]
 
     def learn(self, groups: Sequence[Group]) -> dict[str, float]:
         """One pass of updates, an optimizer step for each `minibatch` groups; returns the step's metrics.
@@ -163,5 +157,11 @@ class Trainer:
         return state["step"], state["cursor"]
 
     def export(self, directory: Path) -> None:
-        """The policy as a Hugging Face folder."""
+        """The policy as a Hugging Face folder, in the number type it came in; training is over then."""
+        self.policy.model.to(self.own_dtype)
         self.policy.save(directory)
+
+
+def _rollout(sample: Sample, model: str) -> Rollout:
+    tokens = Tokens(sample.prompt_ids, sample.token_ids, sample.logprobs)
+    return Rollout(sample.text, sample.finish, model, sample.seed, tokens, error=sample.error)

@@ -21,7 +21,7 @@ from dc_tools.core.extract import extract_code
 from dc_tools.core.records import Problem, Solution, Status, Test, Verdict, encode
 from dc_tools.finetune.command import main
 from dc_tools.finetune.data import Example
-from dc_tools.finetune.train import accumulate, hold_in_float32, keep_metrics, mean_loss, padded
+from dc_tools.finetune.train import accumulate, keep_metrics, mean_loss, padded
 from dc_tools.learn.policy import LoraSpec, load_policy
 from dc_tools.rollout.engine import Sampling
 from dc_tools.rollout.prompts import PromptStyle, render
@@ -127,7 +127,7 @@ def test_the_held_out_loss_is_that_of_training_and_leaves_no_gradient(tiny_model
 def test_weights_to_train_are_held_in_float32_and_the_rest_as_it_came(tiny_model: Path) -> None:
     policy = load_policy(str(tiny_model), device="cpu", lora=LoraSpec(rank=2))
     policy.model.to(torch.bfloat16)
-    assert hold_in_float32(policy) is torch.bfloat16
+    assert policy.hold_in_float32() is torch.bfloat16
     assert {p.dtype for p in policy.trainable()} == {torch.float32}
     assert {p.dtype for p in policy.model.parameters() if not p.requires_grad} == {torch.bfloat16}
 
