@@ -1,10 +1,13 @@
 """Golden cases: tests/cases/<command>/<name>/{cmd,input.jsonl,expout,experr,exit}.
 
-`cmd` is run by bash in a copy of its folder, with the commands on PATH and $TINY_MODEL naming a small model. Stdout must
-be `expout` to the byte and the exit code `exit` (0 where there is none). Each line of `experr` must be found in stderr, in
-that order; where it is absent stderr is not looked at. What a machine measures varies: a `cmd` may pipe through $STABLE.
+`cmd` is run by bash in a copy of its folder, with the commands on PATH and $TINY_MODEL naming a small model. Stdout
+must be `expout` to the byte and the exit code `exit` (0 where there is none). Each line of `experr` must be found in
+stderr, in that order; where it is absent stderr is not looked at. What a machine measures varies: a `cmd` may pipe
+through $STABLE.
 
-    DC_UPDATE_CASES=1 tests/run.sh tests/test_cases.py     writes what came out; read the difference before committing it
+    DC_UPDATE_CASES=1 tests/run.sh tests/test_cases.py
+
+writes what came out as the new expectation; read the difference before committing it.
 """
 
 import os
