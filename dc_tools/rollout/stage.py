@@ -53,6 +53,7 @@ def sampled(
         failed += sum(sample.finish is Finish.ERROR for samples in batch for sample in samples)
         yield [Kept(_with_rollouts(waiting.popleft(), samples, engine.name, tokens)) for samples in batch]
     run.facts |= {"model": engine.name, "failed_samples": failed}
+    run.add_faults(failed)
     if failed:
         run.say(f"{failed} samples failed: their rollouts have finish 'error' and say why")
 

@@ -147,7 +147,7 @@ def test_a_server_gives_rollouts_too_and_its_failures_are_said(
     with serving(TransformersEngine.load(taught_model, device="cpu")) as server:
         flags = ["--engine", "openai", "--base-url", server.url, "--prompt-style", "fenced", "--max-tokens", "40"]
         server.faults.append(status(404))
-        assert rollout(problems, *flags, "--n", "2", "--tokens", "--concurrency", "1", "-o", tmp_path / "out") == 0
+        assert rollout(problems, *flags, "--n", "2", "--tokens", "--concurrency", "1", "-o", tmp_path / "out") == 1
     first, *rest = rows(tmp_path / "out")
     assert [each["error"] for each in first["rollouts"]] == ["HTTP 404: not now"] * 2
     assert [each["finish"] for each in first["rollouts"]] == ["error"] * 2
