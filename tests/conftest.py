@@ -27,3 +27,18 @@ def taught_model(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     from tiny_model import teach
 
     return teach(tiny_model, tmp_path_factory.mktemp("taught"))
+
+
+ORDER = ("test_imports", "test_quality", "core", "dedup", "eval", "curate", "sandbox", "rollout", "finetune", "learn")
+"""Quick and telling first; what is not named comes after, `slow` tests last of all."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Sort by `ORDER`; within a file the order stays."""
+    here = Path(__file__).parent
+
+    def rank(item: pytest.Item) -> tuple[bool, int]:
+        part = item.path.relative_to(here).parts[0].removesuffix(".py")
+        return item.get_closest_marker("slow") is not None, ORDER.index(part) if part in ORDER else len(ORDER)
+
+    items.sort(key=rank)
