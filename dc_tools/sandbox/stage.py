@@ -21,36 +21,41 @@ class _Pending:
 
     line: Line
     lists: dict[str, list[Fields]] = field(default_factory=dict)
-    waiting: list[tuple[Fields, "Future[Verdict] | Verdict"]] = field(default_factory=list)
+    waiting: list[tuple[str, Fields, "Future[Verdict] | Verdict"]] = field(default_factory=list)
 
-    def done(self) -> Line:
-        """Wait for the verdicts and put them onto the line."""
-        for fields, verdict in self.waiting:
-            fields.put("verdict", verdict if isinstance(verdict, Verdict) else verdict.result())
+    def done(self, tally: "Tally") -> Kept:
+        """Wait for the verdicts, count them and put them onto the line."""
+        for kind, fields, pending in self.waiting:
+            verdict = pending if isinstance(pending, Verdict) else pending.result()
+            tally.add(kind, verdict)
+            fields.put("verdict", verdict)
         for name, entries in self.lists.items():
             self.line.fields.put_raw(name, b"[" + b",".join(entry.to_bytes() for entry in entries) + b"]")
-        return self.line
+        return Kept(self.line)
 
 
 @dataclass
 class Tally:
-    """What was judged: programs per status, and internal errors among them."""
+    """What was judged: for `solutions` and `rollouts`, the number of programs of each status."""
 
-    counts: dict[str, int] = field(default_factory=dict)
+    counts: dict[str, dict[str, int]] = field(default_factory=dict)
 
-    def add(self, verdict: Verdict) -> None:
+    def add(self, kind: str, verdict: Verdict) -> None:
         """Count one verdict."""
-        name = verdict.status.value
-        self.counts[name] = self.counts.get(name, 0) + 1
+        of_kind = self.counts.setdefault(kind, {})
+        of_kind[verdict.status.value] = of_kind.get(verdict.status.value, 0) + 1
 
     @property
     def faults(self) -> int:
         """Verdicts that are the judge's own fault."""
-        return self.counts.get(Status.IE, 0)
+        return sum(of_kind.get(Status.IE, 0) for of_kind in self.counts.values())
 
     def __str__(self) -> str:
-        order = [s for s in Status if s in self.counts]
-        return ", ".join(f"{self.counts[s]} {s}" for s in order) or "nothing to judge"
+        parts = [
+            f"{kind}: " + ", ".join(f"{of_kind[s]} {s}" for s in Status if s in of_kind)
+            for kind, of_kind in sorted(self.counts.items())
+        ]
+        return "; ".join(parts) or "nothing to judge"
 
 
 def judge_lines(lines: Iterable[tuple[Line, Problem]], pool: JudgePool, tally: Tally) -> Iterator[Kept]:
@@ -59,16 +64,9 @@ def judge_lines(lines: Iterable[tuple[Line, Problem]], pool: JudgePool, tally: T
     for line, problem in lines:
         waiting.append(_begin(line, problem, pool))
         if len(waiting) >= 2 * pool.workers:
-            yield _end(waiting.pop(0), tally)
+            yield waiting.pop(0).done(tally)
     for pending in waiting:
-        yield _end(pending, tally)
-
-
-def _end(pending: _Pending, tally: Tally) -> Kept:
-    line = pending.done()
-    for _, verdict in pending.waiting:
-        tally.add(verdict if isinstance(verdict, Verdict) else verdict.result())
-    return Kept(line)
+        yield pending.done(tally)
 
 
 def _begin(line: Line, problem: Problem, pool: JudgePool) -> _Pending:
@@ -90,9 +88,9 @@ def _begin(line: Line, problem: Problem, pool: JudgePool) -> _Pending:
             if entry.verdict is None:
                 code = _code_of(entry, fields)
                 if isinstance(code, Verdict):
-                    pending.waiting.append((fields, code))
+                    pending.waiting.append((name, fields, code))
                 elif code is not None:
-                    pending.waiting.append((fields, judged(code)))
+                    pending.waiting.append((name, fields, judged(code)))
     return pending
 
 
