@@ -24,6 +24,8 @@ class Case:
     limits: Limits = field(default_factory=lambda: FAST)
     message: str = ""
     """A part of the verdict's message."""
+    writes_files: bool = False
+    """Whether it works in a folder of its own, /tmp, which only namespaces can give it."""
 
     @property
     def problem(self) -> Problem:
@@ -175,7 +177,8 @@ HACKS = [
     called("infinity as value", "def f(x): return float('inf')", "WA", output="6"),
     Case("replaces sys.stdout", "import io, sys\nsys.stdout = io.StringIO()\nprint(6)", ("WA",)),
     Case("closes stdout", "import os\nos.close(1)\nprint(6)", ("RE", "WA")),
-    Case("looks for the tests", "import os\nprint(os.listdir('.'), os.listdir('/tmp'))", ("AC",), output="[] []\n"),
+    Case("looks for the tests", "import os\nprint(os.listdir('.'), os.listdir('/tmp'))", ("AC",), output="[] []\n",
+         writes_files=True),
     Case("asserts count", "assert False\nprint(6)", ("RE",)),
     called("a tuple key", "def f(x): return {(1, 2): 3}", "RE", output="{}"),
     called("a set", "def f(x): return {1, 2}", "RE", output="[1,2]"),
@@ -259,10 +262,12 @@ HONEST = [
     Case("prompt text lands on stdout", "input('Enter: ')\nprint(6)", ("WA",)),
     Case("stderr is free", "import sys\nprint('debug', file=sys.stderr)\nprint(6)", ("AC",)),
     Case("unicode in and out", "print(input()[::-1])", ("AC",), input="häß→\n", output="→ßäh\n"),
-    Case("a file in /tmp", "with open('/tmp/a', 'w') as f: f.write('6')\nprint(open('/tmp/a').read())", ("AC",)),
-    Case("a file in the working directory", "with open('a', 'w') as f: f.write('6')\nprint(open('a').read())", ("AC",)),
+    Case("a file in /tmp", "with open('/tmp/a', 'w') as f: f.write('6')\nprint(open('/tmp/a').read())", ("AC",),
+         writes_files=True),
+    Case("a file in the working directory", "with open('a', 'w') as f: f.write('6')\nprint(open('a').read())", ("AC",),
+         writes_files=True),
     Case("tempfile", "import tempfile\nwith tempfile.TemporaryFile() as f:\n    f.write(b'6')\n    f.seek(0)\n    "
-         "print(f.read().decode())", ("AC",)),
+         "print(f.read().decode())", ("AC",), writes_files=True),
     Case("its own signal handler", "import signal\nsignal.signal(signal.SIGALRM, lambda *a: None)\nprint(6)", ("AC",)),
     Case("standard library", "import bisect, collections, decimal, fractions, functools, heapq, itertools, math, re, "
          "string, statistics, typing, zlib, hashlib, struct, random, datetime, zoneinfo, array, copy, csv, textwrap\n"

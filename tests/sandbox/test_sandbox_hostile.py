@@ -1,4 +1,7 @@
-"""Hostile and honest programs by name, with their verdicts; the workers still judge after, and nothing is left."""
+"""Hostile and honest programs by name, with their verdicts; the workers still judge after, and nothing is left.
+
+All of it at both levels of isolation: namespaces, and seccomp with landlock for machines that refuse user namespaces.
+"""
 
 import os
 from collections.abc import Iterator
@@ -9,6 +12,7 @@ import pytest
 from processes import alive, descendants, wait_until
 from programs import ESCAPES, EXHAUSTION, HACKS, HONEST, INFRASTRUCTURE, Case
 
+from dc_tools.core.errors import CannotRun
 from dc_tools.core.records import Problem, Test, Verdict, encode
 from dc_tools.sandbox.judge import JudgePool
 
@@ -19,21 +23,32 @@ SIMPLE = Problem(id="simple", tests=[Test("", "6")])
 class Judged:
     """All programs handed in at once to a pool of two workers, and what the machine looked like before."""
 
-    def __init__(self) -> None:
+    def __init__(self, level: str) -> None:
+        self.level = level
         self.around = descendants(os.getpid())
         self.traces = traces()
-        self.pool = JudgePool(2)
+        self.pool = JudgePool(2, [level])
         for future in [self.pool.submit(SIMPLE, "print(6)") for _ in range(4)]:
             future.result()
         self.workers = children(os.getpid()) - self.around
         self.futures: dict[str, Future[Verdict]] = {c.name: self.pool.submit(c.problem, c.code) for c in CASES}
 
 
-@pytest.fixture(scope="module")
-def judged() -> Iterator[Judged]:
-    made = Judged()
+@pytest.fixture(scope="module", params=["namespaces", "seccomp"])
+def judged(request: pytest.FixtureRequest) -> Iterator[Judged]:
+    if request.param == "seccomp" and os.getuid() == 0 and not anybody_reads(Path(os.__file__).resolve()):
+        pytest.skip("without namespaces root's programs run as nobody, who cannot read the standard library here")
+    try:
+        made = Judged(request.param)
+    except CannotRun as error:
+        pytest.skip(f"not on this machine: {error}")
     yield made
     made.pool.close()
+
+
+def anybody_reads(path: Path) -> bool:
+    """Whether every user can read a file, by the modes of it and of the folders above."""
+    return bool(path.stat().st_mode & 0o004) and all(above.stat().st_mode & 0o001 for above in path.parents)
 
 
 def children(pid: int) -> set[int]:
@@ -48,7 +63,10 @@ def traces() -> tuple[list[str], set[str]]:
 
 
 def check(case: Case, judged: Judged) -> None:
+    if case.writes_files and judged.level != "namespaces":
+        pytest.skip("without namespaces a program has no folder of its own to write to")
     verdict = judged.futures[case.name].result()
+    assert verdict.isolation == judged.level
     assert verdict.status in case.statuses, f"{verdict.status}: {verdict.message}"
     assert case.message in verdict.message
     assert (verdict.total, verdict.passed) == (1, int(verdict.status == "AC"))
