@@ -7,7 +7,7 @@
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 out=${1:-$here/out/quickstart}
-steps=${DC_QUICKSTART_STEPS:-12}
+steps=${DC_QUICKSTART_STEPS:-10}
 
 say() { printf '\n== %s\n' "$*" >&2; }
 
@@ -25,15 +25,18 @@ dc-curate "$humaneval" -o "$out/curated.jsonl" --dropped "$out/dropped.jsonl" --
 dc-dedup "$out/curated.jsonl" -o "$out/humaneval.jsonl" --removed "$out/duplicates.jsonl" --resume
 dc-sandbox "$out/humaneval.jsonl" -o "$out/verified.jsonl" --resume
 
-say "3/6  easy problems to learn from; some of their templates are held out"
+say "3/6  easy problems: one integer in; to learn from, and two sets to test on"
 train=$here/examples/data/train.jsonl
-awk 'NR > 60 && NR % 9 == 0' "$train" > "$out/seen.jsonl"
-awk 'NR % 3 == 0' "$here/examples/data/heldout.jsonl" > "$out/heldout.jsonl"
+lesson=$((4 * steps))  # the lines of $train that the run below sees
+# seen: other problems of the templates in the lesson. heldout: problems of templates that are never trained on.
+tail -n "+$((lesson + 1))" "$train" | grep -F '"int"]' |
+  grep -F -f <(head -n "$lesson" "$train" | grep -o '"tags":\["[a-z-]*"' | sort -u) | awk 'NR % 3 == 0' > "$out/seen.jsonl"
+grep -F '"int"]' "$here/examples/data/heldout.jsonl" | awk 'NR % 2 == 0' > "$out/heldout.jsonl"
 
 # answers MODEL PREFIX: sample and judge answers to both sets
 answers() {
   for set in seen heldout; do
-    dc-rollout "$out/$set.jsonl" --model "$1" --prompt-style fenced --n 2 --temperature 1 --top-p 1 --max-tokens 32 \
+    dc-rollout "$out/$set.jsonl" --model "$1" --prompt-style fenced --n 4 --temperature 1 --top-p 1 --max-tokens 32 \
       --batch-prompts 8 -o "$out/$2-$set.answers.jsonl" --resume
     dc-sandbox "$out/$2-$set.answers.jsonl" -o "$out/$2-$set.jsonl" --resume
   done
