@@ -63,13 +63,13 @@ def test_killed_at_random_moments_and_resumed_it_makes_the_same_bytes(kind, work
     for folder in (reference, killed):
         folder.mkdir()
         write_input(folder / "in")
-    argv = [*DEMO, "in", *FLAGS, *OUTPUTS[kind], "--workers", workers, "--delay-ms", "2"]
+    argv = [*DEMO, "in", *FLAGS, *OUTPUTS[kind], "--workers", workers, "--delay-ms", str(3 * int(workers))]
     assert run(argv, cwd=reference).code == 0
     kills = 0
-    while kills < 4:
+    while kills < 3:
         with started([*argv, "--resume"], cwd=killed) as process:
             with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(timeout=rng.uniform(0.2, 0.9))
+                process.wait(timeout=rng.uniform(0.15, 0.8))
             if process.poll() is not None:
                 break
             end(process, signal.SIGKILL)
