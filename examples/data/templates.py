@@ -60,18 +60,14 @@ ENDINGS = ("ing", "ed", "er", "ly", "ful", "less", "ness", "able", "ish", "man",
 BEGINNINGS = ("re", "un", "over", "out", "in", "pre", "sub", "anti", "co", "mis")
 
 TRAINED = (
-    Template("add", Kind.INT, "n plus {k}", "n + {k}", lambda n, k: k + n, (range(2, 25),), 22, first=12),
-    Template("subtract", Kind.INT, "n minus {k}", "n - {k}", lambda n, k: -k + n, (range(1, 25),), 22, first=12),
+    Template("add", Kind.INT, "n plus {k}", "n + {k}", lambda n, k: k + n, (range(2, 25),), 22, first=14),
+    Template("subtract", Kind.INT, "n minus {k}", "n - {k}", lambda n, k: -k + n, (range(1, 25),), 22, first=14),
     Template(
         "multiply", Kind.INT, "n times {k}", "n * {k}", lambda n, k: sum(k * [n]), (range(2, 22),), 18,
         first=12, named={2: "twice n"},
     ),
     Template("from", Kind.INT, "{k} minus n", "{k} - n", lambda n, k: -(n - k), (range(25),), 16,
              first=0, named={0: "the negative of n"}),
-    Template(
-        "remainder", Kind.INT, "the remainder of n divided by {k}", "n % {k}", lambda n, k: n - k * (n // k),
-        (range(2, 22),), 18, first=12, low=0,
-    ),
     Template(
         "quotient", Kind.INT, "the whole part of n divided by {k}", "n // {k}", lambda n, k: (n - n % k) // k,
         (range(2, 20),), 14, low=0,
@@ -133,6 +129,10 @@ TRAINED = (
 )
 
 HELD_OUT = (
+    Template(
+        "remainder", Kind.INT, "the remainder of n divided by {k}", "n % {k}", lambda n, k: n - k * (n // k),
+        (range(2, 22),), 13, held_out=True, low=0,
+    ),
     Template("smaller", Kind.INT, "the smaller of n and {k}", "min(n, {k})", lambda n, k: n if n < k else k, (MIDDLE,),
              13, held_out=True),
     Template("cube-plus", Kind.INT, "n cubed plus {k}", "n ** 3 + {k}", lambda n, k: n * n * n + k, (MIDDLE,), 13,
