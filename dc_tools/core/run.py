@@ -191,7 +191,7 @@ class Run:
         if not journal or self._torn:
             return
         if self._consumed:
-            self._outputs.flush(self._account())
+            self._flush()
         else:
             self._outputs.discard()
             journal.remove()
@@ -242,12 +242,9 @@ class Run:
             self._torn = True
             for outcome in piece if isinstance(piece, list) else [piece]:
                 self._take(outcome)
-            due = self._outputs.due()
-            if due:
-                self._take_rejects_up_to(self._consumed)
             self._torn = False
-            if due:
-                self._outputs.flush(self._account())
+            if self._outputs.due():
+                self._flush()
 
     def _take(self, outcome: Outcome) -> None:
         line = outcome.line
@@ -335,6 +332,12 @@ class Run:
             "rejected": c.rejected - pending, "reasons": c.reasons,
         }
         return {"consumed": self._consumed, "counts": counts}
+
+    def _flush(self) -> None:
+        self._torn = True
+        self._take_rejects_up_to(self._consumed)
+        self._torn = False
+        self._outputs.flush(self._account())
 
     def _take_rejects_up_to(self, index: int | None) -> None:
         while self._pending_rejects and (index is None or self._pending_rejects[0][0] < index):
