@@ -47,5 +47,6 @@ def test_nothing_else_lies_at_the_top():
 
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
     assert {name.split("/")[0] for name in listed} <= {
-        "dc_tools", "bin", "examples", "tests", "pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", ".ci", ".gitignore",
+        "dc_tools", "bin", "examples", "tests", "pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", ".ci",
+        ".gitignore",
     }

@@ -123,7 +123,7 @@ def _run_once(run: Run, function: Callable[..., None]) -> Exit:
         raise
     if run.failed_gates:
         raise GateFailed("; ".join(run.failed_gates))
-    flawed = run.counts.rejected + run.faults
+    flawed = run.counts.rejected + run.counts.faults
     return Exit.REJECTS if flawed > run.options.max_rejects else Exit.DONE
 
 

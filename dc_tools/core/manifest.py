@@ -54,13 +54,20 @@ class Counts:
     dropped: int = 0
     rejected: int = 0
     reasons: dict[str, int] = field(default_factory=dict)
+    """Why records were dropped."""
+    marks: dict[str, int] = field(default_factory=dict)
+    """What a stage counts about the records it kept, as `rollouts AC`."""
+    faults: int = 0
+    """Internal errors that kept records met."""
 
     def to_dict(self) -> dict[str, Any]:
         """The names of the manifest and of the closing line."""
         counts: dict[str, Any] = {
             "in": self.read, "out": self.written, "dropped": self.dropped, "rejected": self.rejected,
         }
-        return counts | ({"reasons": dict(sorted(self.reasons.items()))} if self.reasons else {})
+        named = {"reasons": self.reasons, "marks": self.marks}
+        counts |= {name: dict(sorted(of_name.items())) for name, of_name in named.items() if of_name}
+        return counts | ({"faults": self.faults} if self.faults else {})
 
 
 def manifest_of(

@@ -34,9 +34,11 @@ class AlreadyDone(Exception):
 
 @dataclass(frozen=True)
 class Kept:
-    """The line goes on; `index` is that of the input line it answers."""
+    """The line goes on. `marks` are counted by name; `faults` are internal errors it met, and show in the exit code."""
 
     line: Line
+    marks: tuple[str, ...] = ()
+    faults: int = 0
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,6 @@ class Run:
     failed_gates: list[str] = field(default_factory=list)
     """What `fail_gate` was told."""
 
-    faults: int = 0
 
     def __post_init__(self) -> None:
         self._started = time.time()
@@ -120,7 +121,7 @@ class Run:
 
     def add_faults(self, number: int) -> None:
         """Count records that met an internal error: they are kept, and the exit code says so as for bad lines."""
-        self.faults += number
+        self.counts.faults += number
 
     def fail_gate(self, text: str) -> None:
         """Remember that a threshold was missed: the outputs are still made whole, then the command ends with code 4."""
@@ -249,8 +250,11 @@ class Run:
     def _take(self, outcome: Outcome) -> None:
         line = outcome.line
         match outcome:
-            case Kept():
+            case Kept(marks=marks, faults=faults):
                 self.counts.written += 1
+                self.counts.faults += faults
+                for mark in marks:
+                    self.counts.marks[mark] = self.counts.marks.get(mark, 0) + 1
                 self._outputs.write("output", line.to_bytes())
             case Dropped(reason=reason):
                 self.counts.dropped += 1
@@ -329,7 +333,7 @@ class Run:
         pending = len(self._pending_rejects)
         counts = {
             "read": c.written + c.dropped + c.rejected - pending, "written": c.written, "dropped": c.dropped,
-            "rejected": c.rejected - pending, "reasons": c.reasons,
+            "rejected": c.rejected - pending, "reasons": c.reasons, "marks": c.marks, "faults": c.faults,
         }
         return {"consumed": self._consumed, "counts": counts}
 

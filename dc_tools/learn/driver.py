@@ -6,11 +6,11 @@ A step is: sample, judge, write the rollouts down, learn from what was written, 
 import contextlib
 import os
 import shutil
-import signal
 import socket
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -123,25 +123,28 @@ def cluster(
 
 @contextlib.contextmanager
 def _ray(address: str | None) -> Iterator[None]:
-    handlers = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
-    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR", "include_dashboard": False}
+    """Ray, up and down. A thread of its own starts it, and lives as long: there it leaves our signal handlers alone."""
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     folder = None
     if address:
         _probe(address)
-        quiet.pop("include_dashboard")
-        ray.init(address=address, **quiet)
+        options["address"] = address
     else:
         folder = _own_folder()
-        cpus = max(2, len(os.sched_getaffinity(0)))
-        ray.init(
-            address="local", num_cpus=cpus, object_store_memory=OBJECT_STORE_BYTES, _temp_dir=str(folder), **quiet
-        )
-    for each, handler in handlers.items():
-        signal.signal(each, handler)  # ray.init puts its own in their place
+        options |= {
+            "address": "local", "num_cpus": max(2, len(os.sched_getaffinity(0))), "include_dashboard": False,
+            "object_store_memory": OBJECT_STORE_BYTES, "_temp_dir": str(folder),
+        }
     try:
-        yield
+        with ThreadPoolExecutor(1) as starter:
+            starting = starter.submit(ray.init, **options)
+            try:
+                starting.result()
+                yield
+            finally:
+                wait([starting])
+                ray.shutdown()
     finally:
-        ray.shutdown()
         if folder:
             shutil.rmtree(folder, ignore_errors=True)
 

@@ -47,15 +47,12 @@ def sampled(
             waiting.append(line)
             yield prompt
 
-    failed = 0
     answers = engine.generate(ask(), sampling)
     while batch := list(islice(answers, piece)):
-        failed += sum(sample.finish is Finish.ERROR for samples in batch for sample in samples)
-        yield [Kept(_with_rollouts(waiting.popleft(), samples, engine.name, tokens)) for samples in batch]
-    run.facts |= {"model": engine.name, "failed_samples": failed}
-    run.add_faults(failed)
-    if failed:
-        run.say(f"{failed} samples failed: their rollouts have finish 'error' and say why")
+        yield [_answered(waiting.popleft(), samples, engine.name, tokens) for samples in batch]
+    run.facts["model"] = engine.name
+    if run.counts.faults:
+        run.say(f"{run.counts.faults} samples failed: their rollouts have finish 'error' and say why")
 
 
 def rollout_of(sample: Sample, model: str, *, tokens: bool) -> Rollout:
@@ -68,9 +65,9 @@ def rollout_of(sample: Sample, model: str, *, tokens: bool) -> Rollout:
     )
 
 
-def _with_rollouts(line: Line, samples: list[Sample], model: str, tokens: bool) -> Line:
+def _answered(line: Line, samples: list[Sample], model: str, tokens: bool) -> Kept:
     """`line` with a rollout for each sample behind those it has, which stay as they came."""
     found = [bytes(raw) for raw in line.fields.get_as("rollouts", list[msgspec.Raw], [])]
     found += [encode(rollout_of(sample, model, tokens=tokens)) for sample in samples]
-    line.fields["rollouts"] = msgspec.Raw(b"[" + b",".join(found) + b"]")
-    return line
+    line.fields.put_raw("rollouts", b"[" + b",".join(found) + b"]")
+    return Kept(line, faults=sum(sample.finish is Finish.ERROR for sample in samples))

@@ -24,11 +24,8 @@ def main(
     library and a small /tmp of its own. Not covered: bugs of the kernel itself.
     """
     from dc_tools.sandbox.judge import JudgePool
-    from dc_tools.sandbox.stage import Tally, judge_lines
+    from dc_tools.sandbox.stage import judge_lines, summary
 
-    tally = Tally()
     with JudgePool(run.options.workers, packages=packages or []) as pool:
-        run.write(judge_lines(run.read(Problem), pool, tally))
-    run.say(str(tally))
-    run.facts["verdicts"] = tally.counts
-    run.add_faults(tally.faults)
+        run.write(judge_lines(run.read(Problem), pool))
+    run.say(summary(run.counts.marks))

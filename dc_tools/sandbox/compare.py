@@ -24,12 +24,12 @@ def difference(expected: str, actual: str, checker: Checker) -> str | None:
         if want == have:
             continue
         if len(want) != len(have):
-            return f"line {number}: expected {len(want)} words, got {len(have)}"
+            return f"line {number}: expected {_count(len(want), 'word')}, got {len(have)}"
         for w, h in zip(want, have, strict=True):
             if w != h and not _same_number(w, h, tolerance):
                 return f"line {number}: expected {_shown(w)}, got {_shown(h)}"
     if len(wanted) != len(given):
-        return f"expected {len(wanted)} lines, got {len(given)}"
+        return f"expected {_count(len(wanted), 'line')}, got {len(given)}"
     return None
 
 
@@ -73,7 +73,7 @@ def _close(wanted: float, given: float, tolerance: float) -> bool:
 def _value_difference(wanted: Any, given: Any, tolerance: float | None, where: str) -> str | None:
     if isinstance(wanted, list) and isinstance(given, list):
         if len(wanted) != len(given):
-            return f"{where}: expected {len(wanted)} items, got {len(given)}"
+            return f"{where}: expected {_count(len(wanted), 'item')}, got {len(given)}"
         pairs = [(w, g, f"{where}[{i}]") for i, (w, g) in enumerate(zip(wanted, given, strict=True))]
     elif isinstance(wanted, dict) and isinstance(given, dict):
         if wanted.keys() != given.keys():
@@ -93,6 +93,10 @@ def _is_json(text: str) -> bool:
     except (ValueError, RecursionError):
         return False
     return True
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _shown(value: object) -> str:

@@ -23,50 +23,36 @@ class _Pending:
     lists: dict[str, list[Fields]] = field(default_factory=dict)
     waiting: list[tuple[str, Fields, "Future[Verdict] | Verdict"]] = field(default_factory=list)
 
-    def done(self, tally: "Tally") -> Kept:
-        """Wait for the verdicts, count them and put them onto the line."""
+    def done(self) -> Kept:
+        """Wait for the verdicts and put them onto the line; each is marked as `rollouts AC` and the like."""
+        marks = []
         for kind, fields, pending in self.waiting:
             verdict = pending if isinstance(pending, Verdict) else pending.result()
-            tally.add(kind, verdict)
+            marks.append(f"{kind} {verdict.status}")
             fields.put("verdict", verdict)
         for name, entries in self.lists.items():
             self.line.fields.put_raw(name, b"[" + b",".join(entry.to_bytes() for entry in entries) + b"]")
-        return Kept(self.line)
+        return Kept(self.line, tuple(marks), sum(mark.endswith(Status.IE) for mark in marks))
 
 
-@dataclass
-class Tally:
-    """What was judged: for `solutions` and `rollouts`, the number of programs of each status."""
-
-    counts: dict[str, dict[str, int]] = field(default_factory=dict)
-
-    def add(self, kind: str, verdict: Verdict) -> None:
-        """Count one verdict."""
-        of_kind = self.counts.setdefault(kind, {})
-        of_kind[verdict.status.value] = of_kind.get(verdict.status.value, 0) + 1
-
-    @property
-    def faults(self) -> int:
-        """Verdicts that are the judge's own fault."""
-        return sum(of_kind.get(Status.IE, 0) for of_kind in self.counts.values())
-
-    def __str__(self) -> str:
-        parts = [
-            f"{kind}: " + ", ".join(f"{of_kind[s]} {s}" for s in Status if s in of_kind)
-            for kind, of_kind in sorted(self.counts.items())
-        ]
-        return "; ".join(parts) or "nothing to judge"
+def summary(marks: dict[str, int]) -> str:
+    """The counts of `judge_lines` for people."""
+    parts = []
+    for kind in ("rollouts", "solutions"):
+        found = [f"{marks[f'{kind} {status}']} {status}" for status in Status if f"{kind} {status}" in marks]
+        parts += [f"{kind}: {', '.join(found)}"] if found else []
+    return "; ".join(parts) or "nothing to judge"
 
 
-def judge_lines(lines: Iterable[tuple[Line, Problem]], pool: JudgePool, tally: Tally) -> Iterator[Kept]:
+def judge_lines(lines: Iterable[tuple[Line, Problem]], pool: JudgePool) -> Iterator[Kept]:
     """Each line with all verdicts, in order; at most two lines per worker are in flight."""
     waiting: list[_Pending] = []
     for line, problem in lines:
         waiting.append(_begin(line, problem, pool))
         if len(waiting) >= 2 * pool.workers:
-            yield waiting.pop(0).done(tally)
+            yield waiting.pop(0).done()
     for pending in waiting:
-        yield pending.done(tally)
+        yield pending.done()
 
 
 def _begin(line: Line, problem: Problem, pool: JudgePool) -> _Pending:

@@ -71,6 +71,8 @@ class Worker:
             jail.enter_namespaces(readable)
         elif os.getuid() == 0:
             jail.become_nobody()
+            if not os.access(readable[0], os.R_OK | os.X_OK):
+                raise OSError(f"user nobody cannot read {readable[0]}: install Python where all may read it")
         jail.no_new_privileges()
         jail.die_with_parent(parent)
         self.filter = jail.seccomp_program() if self.namespaces else None

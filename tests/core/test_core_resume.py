@@ -100,7 +100,7 @@ def test_interrupted_it_keeps_what_it_has_and_goes_on(number, code, tmp_path):
     reference.mkdir()
     for folder in (reference, tmp_path):
         write_input(folder / "in", fat=20)
-    argv = [*DEMO, "in", *FLAGS, "-o", "out", "--workers", "2", "--delay-ms", "8"]
+    argv = [*DEMO, "in", *FLAGS, "-o", "out", "--workers", "2", "--delay-ms", "25"]
     assert run(argv, cwd=reference).code == 0
     with started(argv, cwd=tmp_path) as process:
         wait_until(lambda: entries(tmp_path / "out.journal") > 2 and len(descendants(process.pid)) >= 3)
