@@ -81,8 +81,9 @@ def batch_at(size: int, cursor: int, count: int, seed: int | None) -> list[int]:
 
     `seed` None walks in order. The whole state of the data is one integer.
     """
-    found = []
-    for position in range(cursor, cursor + count):
-        epoch, place = divmod(position, size)
-        found.append(place if seed is None else Random(f"{seed}/{epoch}").sample(range(size), size)[place])
-    return found
+    first = cursor // size
+    rounds = [
+        list(range(size)) if seed is None else Random(f"{seed}/{epoch}").sample(range(size), size)
+        for epoch in range(first, (cursor + count - 1) // size + 1)
+    ]
+    return [rounds[position // size - first][position % size] for position in range(cursor, cursor + count)]

@@ -59,9 +59,8 @@ def main(
     from dc_tools.learn.loop import Folder, train
 
     folder = Folder(Path(run.options.output))
-    folder.open(run, plan)
     last = steps or -(-len(problems) // plan.batch)
-    with cluster(
+    with folder.opened(run, plan, model), cluster(
         model, plan, address=address, device=device, judges=run.options.workers, deadline_s=step_timeout
     ) as actors:
         train(run, actors, folder, problems, last, stop_after)

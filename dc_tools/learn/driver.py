@@ -54,6 +54,17 @@ class Judge:
         return [list(group) for group in groups]
 
 
+class TrainerActor(Trainer):
+    """A trainer that is made after its process is there, so that what goes wrong comes back as an error of its own."""
+
+    def __init__(self) -> None:
+        """Nothing yet."""
+
+    def open(self, model: str, recipe: Recipe, device: str) -> None:
+        """Load the model. Errors: `CannotRun`."""
+        super().__init__(model, recipe, device)
+
+
 @dataclass
 class Cluster:
     """The actors of a run."""
@@ -116,9 +127,11 @@ def cluster(
     """The actors, on the cluster at `address`, or on one of our own that ends with us."""
     with _ray(address):
         gpus = 1 if ray.cluster_resources().get("GPU", 0) >= 1 and device != "cpu" else 0
-        trainer = ray.remote(num_cpus=1, num_gpus=gpus)(Trainer).remote(model, recipe, device)
+        trainer = ray.remote(num_cpus=1, num_gpus=gpus)(TrainerActor).remote()
         judge = ray.remote(num_cpus=1)(Judge).remote(judges)
-        yield Cluster(trainer, judge, recipe, deadline_s)
+        actors = Cluster(trainer, judge, recipe, deadline_s)
+        actors.wait(trainer.open.remote(model, recipe, device), "the model")
+        yield actors
 
 
 @contextlib.contextmanager

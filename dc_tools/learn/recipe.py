@@ -1,13 +1,16 @@
 """The recipe: every number that shapes a training run, from a TOML file, then flags."""
 
 import difflib
+import math
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from dc_tools.core.errors import CannotRun, UsageError
+from dc_tools.rollout.prompts import PromptStyle
 
 
 class Recipe(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -52,17 +55,31 @@ class Recipe(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
     """CPU threads of the learner; 0 takes what the machine has."""
 
     def __post_init__(self) -> None:
-        positive = (
-            "batch", "minibatch", "max_tokens", "temperature", "lr", "token_budget", "sample_batch",
-            "save_every", "keep",
-        )
-        for name in positive:
-            if getattr(self, name) <= 0:
-                raise ValueError(f"{name} must be positive")
-        if self.group < 2:
-            raise ValueError("group must be at least 2: rewards are compared within it")
+        for names, holds, claim in _RULES:
+            for name in names:
+                value = getattr(self, name)
+                if not (math.isfinite(value) and holds(value)):
+                    raise ValueError(f"{name} must be {claim}, not {value}")
+        if self.prompt_style not in set(PromptStyle):
+            raise ValueError(f"prompt_style must be one of {', '.join(PromptStyle)}, not {self.prompt_style}")
+        if not all(0 <= beta < 1 for beta in self.betas):
+            raise ValueError(f"betas must lie in [0, 1), not {self.betas}")
         if self.batch % self.minibatch:
             raise ValueError(f"batch ({self.batch}) must be a multiple of minibatch ({self.minibatch})")
+
+
+_RULES: tuple[tuple[tuple[str, ...], Callable[[float], bool], str], ...] = (
+    (
+        (
+            "batch", "minibatch", "max_tokens", "temperature", "lr", "grad_clip", "token_budget", "sample_batch",
+            "lora_alpha", "save_every", "keep", "max_logprob_gap",
+        ),
+        lambda value: value > 0, "positive",
+    ),
+    (("clip_high", "warmup", "weight_decay", "lora_rank", "threads"), lambda value: value >= 0, "at least 0"),
+    (("clip_low",), lambda value: 0 <= value < 1, "in [0, 1)"),
+    (("group",), lambda value: value >= 2, "at least 2, since rewards are compared within it"),
+)
 
 
 def load_recipe(file: str | None, overrides: dict[str, Any]) -> Recipe:

@@ -129,6 +129,8 @@ class Trainer:
         for parameter_group in self.optimizer.param_groups:
             parameter_group["lr"] = self.recipe.lr * min(1.0, (self.updates + 1) / max(self.recipe.warmup, 1))
         norm = torch.nn.utils.clip_grad_norm_(self.policy.trainable(), self.recipe.grad_clip)
+        if not bool(torch.isfinite(norm)):
+            raise CannotRun("the gradient is not finite: lower the learning rate, or start from an earlier checkpoint")
         update.grad_norms.append(float(norm))
         self.optimizer.step()
         self.updates += 1

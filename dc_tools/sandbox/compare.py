@@ -4,7 +4,9 @@ default: per line, ASCII-whitespace tokens equal, or equal as exact decimal numb
 float: the same, but tokens expected with a point or an exponent may differ by the tolerance.
 """
 
+import io
 import json
+import math
 import re
 from decimal import Decimal
 from typing import Any
@@ -13,24 +15,26 @@ from dc_tools.core.records import Checker, CheckerType
 
 DEFAULT_TOLERANCE = 1e-6
 _NUMBER = re.compile(rb"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?")
+MOST_PADDING = 16
+"""A line longer than this many times the expected one is wrong without a closer look."""
 _SHOWN = 60
 
 
 def difference(expected: str, actual: str, checker: Checker) -> str | None:
-    """In words, the first place where stdout `actual` is not `expected`; None where it is accepted."""
+    """In words, the first place where stdout `actual` is not `expected`; None where it is accepted.
+
+    Reads line by line and stops at the first difference, so that a flood of output costs nothing.
+    """
     tolerance = tolerance_of(checker)
-    wanted, given = _lines(expected), _lines(actual)
-    for number, (want, have) in enumerate(zip(wanted, given, strict=False), 1):
-        if want == have:
-            continue
-        if len(want) != len(have):
-            return f"line {number}: expected {_count(len(want), 'word')}, got {len(have)}"
-        for w, h in zip(want, have, strict=True):
-            if w != h and not _same_number(w, h, tolerance):
-                return f"line {number}: expected {_shown(w)}, got {_shown(h)}"
-    if len(wanted) != len(given):
-        return f"expected {_count(len(wanted), 'line')}, got {len(given)}"
-    return None
+    wanted, given = _bytes(expected), _bytes(actual)
+    if wanted == given:
+        return None
+    lines = (wanted.count(b"\n") + bool(wanted), given.count(b"\n") + bool(given))
+    for number, (want, have) in enumerate(zip(io.BytesIO(wanted), io.BytesIO(given), strict=False), 1):
+        found = None if want == have else _line_difference(want, have, tolerance)
+        if found is not None:
+            return f"line {number}: {found}"
+    return None if lines[0] == lines[1] else f"expected {_count(lines[0], 'line')}, got {lines[1]}"
 
 
 def value_difference(expected: str, actual: str, checker: Checker) -> str | None:
@@ -38,10 +42,13 @@ def value_difference(expected: str, actual: str, checker: Checker) -> str | None
     if not actual:
         return "no value was returned"
     try:
-        wanted, given = json.loads(expected), json.loads(actual)
+        wanted = json.loads(expected)
     except (ValueError, RecursionError):
-        return "the value is not JSON" if _is_json(expected) else "the expected value is not JSON"
-    return _value_difference(wanted, given, tolerance_of(checker), "value")
+        return "the expected value is not JSON"
+    try:
+        return _value_difference(wanted, json.loads(actual), tolerance_of(checker), "value")
+    except (ValueError, OverflowError, RecursionError) as error:
+        return f"the value cannot be compared: {type(error).__name__}"
 
 
 def tolerance_of(checker: Checker) -> float | None:
@@ -51,11 +58,21 @@ def tolerance_of(checker: Checker) -> float | None:
     return DEFAULT_TOLERANCE if checker.tolerance is None else checker.tolerance
 
 
-def _lines(text: str) -> list[list[bytes]]:
-    lines = [line.split() for line in text.encode("utf-8", "surrogatepass").split(b"\n")]
-    while lines and not lines[-1]:
-        lines.pop()
-    return lines
+def _bytes(text: str) -> bytes:
+    """Without the white space at its end, blank lines included."""
+    return text.encode("utf-8", "surrogatepass").rstrip()
+
+
+def _line_difference(want: bytes, have: bytes, tolerance: float | None) -> str | None:
+    if len(have) > MOST_PADDING * (len(want) + 64):
+        return f"expected {len(want)} bytes, got {len(have)}"
+    wanted, given = want.split(), have.split()
+    if len(wanted) != len(given):
+        return f"expected {_count(len(wanted), 'word')}, got {len(given)}"
+    for w, h in zip(wanted, given, strict=True):
+        if w != h and not _same_number(w, h, tolerance):
+            return f"expected {_shown(w)}, got {_shown(h)}"
+    return None
 
 
 def _same_number(wanted: bytes, given: bytes, tolerance: float | None) -> bool:
@@ -67,7 +84,7 @@ def _same_number(wanted: bytes, given: bytes, tolerance: float | None) -> bool:
 
 
 def _close(wanted: float, given: float, tolerance: float) -> bool:
-    return abs(wanted - given) <= tolerance * max(1.0, abs(wanted))
+    return math.isfinite(wanted) and abs(wanted - given) <= tolerance * max(1.0, abs(wanted))
 
 
 def _value_difference(wanted: Any, given: Any, tolerance: float | None, where: str) -> str | None:
@@ -85,14 +102,6 @@ def _value_difference(wanted: Any, given: Any, tolerance: float | None, where: s
             return None
         return f"{where}: expected {_shown(wanted)}, got {_shown(given)}"
     return next(filter(None, (_value_difference(w, g, tolerance, at) for w, g, at in pairs)), None)
-
-
-def _is_json(text: str) -> bool:
-    try:
-        json.loads(text)
-    except (ValueError, RecursionError):
-        return False
-    return True
 
 
 def _count(number: int, what: str) -> str:

@@ -16,6 +16,8 @@ NOBODY = 65534
 TMP_SIZE = 16 << 20
 TMP_INODES = 512
 MAX_THREADS = 64
+MAX_PROCESSES = 4096
+"""Where there is no user namespace of our own, all processes of the user count together."""
 MAX_FILES = 64
 STACK_BYTES = 100 << 20
 """Below the 128 MiB that the kernel keeps free under the stack of a process started with a smaller limit."""
@@ -201,7 +203,7 @@ _ALLOWED = {
     "mprotect": 10, "munmap": 11, "brk": 12, "rt_sigaction": 13, "rt_sigprocmask": 14, "rt_sigreturn": 15, "ioctl": 16,
     "pread64": 17, "pwrite64": 18, "readv": 19, "writev": 20, "access": 21, "pipe": 22, "select": 23, "sched_yield": 24,
     "mremap": 25, "msync": 26, "mincore": 27, "madvise": 28, "dup": 32, "dup2": 33, "pause": 34, "nanosleep": 35,
-    "getitimer": 36, "alarm": 37, "setitimer": 38, "getpid": 39, "exit": 60, "uname": 63, "fcntl": 72,
+    "getitimer": 36, "alarm": 37, "setitimer": 38, "getpid": 39, "exit": 60, "uname": 63,
     "flock": 73, "fsync": 74, "fdatasync": 75, "truncate": 76, "ftruncate": 77, "getdents": 78, "getcwd": 79,
     "chdir": 80, "fchdir": 81, "rename": 82, "mkdir": 83, "rmdir": 84, "open": 2, "creat": 85, "unlink": 87,
     "readlink": 89, "chmod": 90, "umask": 95, "gettimeofday": 96, "getrlimit": 97, "getrusage": 98, "sysinfo": 99,
@@ -216,13 +218,23 @@ _ALLOWED = {
     "pwritev": 296, "getrandom": 318, "membarrier": 324, "statx": 332, "rseq": 334,
     "close_range": 436, "faccessat2": 439, "wait4": 61, "setrlimit": 160, "setsid": 112,
 }
-_ABOUT_A_PROCESS = {"kill": 62, "tgkill": 234, "prlimit64": 302}
+_SIGNALS = {"kill": 62, "tgkill": 234}
+_PRLIMIT, _FCNTL, _SOCKETPAIR = 302, 72, 53
+_SENDTO, _RECVFROM = 44, 45
+_OWNER_COMMANDS = (8, 10, 15)
+"""F_SETOWN, F_SETSIG, F_SETOWN_EX: they make the kernel send signals to others."""
+_STREAMS = (1, 0x801, 0x80001, 0x80801)
+"""SOCK_STREAM, with and without SOCK_NONBLOCK and SOCK_CLOEXEC."""
 _CLONE = 56
 _CLONE_THREAD = 0x00010000
 _CLONE_NEW = 0x7E020000 | 0x00000080
-_EQUAL, _AT_LEAST, _ANY_BIT = 0x15, 0x35, 0x45
+_LOAD, _RETURN, _EQUAL, _AT_LEAST, _ANY_BIT = 0x20, 0x06, 0x15, 0x35, 0x45
 _RET_ALLOW, _RET_ERRNO, _RET_KILL = 0x7FFF0000, 0x00050000, 0x80000000
 _AUDIT_ARCH_X86_64 = 0xC000003E
+_Step = tuple[int, int, int, int]
+"""One instruction of the filter: code, jump if true, jump if false, operand."""
+_ALLOW: _Step = (_RETURN, 0, 0, _RET_ALLOW)
+_DENY: _Step = (_RETURN, 0, 0, _RET_ERRNO | errno.EPERM)
 _kept_alive: list[object] = []
 """Filter bodies, which the kernel reads through a pointer."""
 
@@ -230,32 +242,41 @@ _kept_alive: list[object] = []
 def seccomp_program(own_pid: int | None = None) -> ctypes.Array[ctypes.c_char]:
     """The system calls a program may make; all others fail with EPERM, calls of another architecture kill.
 
-    Threads may be made, processes not. Without a pid namespace `own_pid` is the only process that may be signalled.
+    Threads may be made, processes not; a pair of connected sockets (asyncio wants one), but no other socket. Without a
+    pid namespace `own_pid` is the only process that may be signalled.
     """
-    load_arch, load_number, load_argument = (0x20, 0, 0, 4), (0x20, 0, 0, 0), (0x20, 0, 0, 16)
-    allow, deny, kill = (0x06, 0, 0, _RET_ALLOW), (0x06, 0, 0, _RET_ERRNO | errno.EPERM), (0x06, 0, 0, _RET_KILL)
-    steps: list[tuple[int, int, int, int]] = [
+    load_arch, load_number = (_LOAD, 0, 0, 4), (_LOAD, 0, 0, 0)
+    kill = (_RETURN, 0, 0, _RET_KILL)
+    steps: list[_Step] = [
         load_arch, (_EQUAL, 1, 0, _AUDIT_ARCH_X86_64), kill,
         load_number, (_AT_LEAST, 0, 1, 0x40000000), kill,
-        (_EQUAL, 0, 1, SYS_CLONE3), (0x06, 0, 0, _RET_ERRNO | errno.ENOSYS),
-        (_EQUAL, 0, 5, _CLONE), load_argument,
-        (_ANY_BIT, 2, 0, _CLONE_NEW), (_ANY_BIT, 0, 1, _CLONE_THREAD), allow, deny,
+        (_EQUAL, 0, 1, SYS_CLONE3), (_RETURN, 0, 0, _RET_ERRNO | errno.ENOSYS),
+        (_EQUAL, 0, 5, _CLONE), _argument(0),
+        (_ANY_BIT, 2, 0, _CLONE_NEW), (_ANY_BIT, 0, 1, _CLONE_THREAD), _ALLOW, _DENY,
+        *_when(_FCNTL, 1, _OWNER_COMMANDS, _DENY, _ALLOW),
+        *_when(_PRLIMIT, 0, (0,), _ALLOW, _DENY),
+        *_when(_SOCKETPAIR, 1, _STREAMS, _ALLOW, _DENY),
     ]
-    for number in sorted(_ALLOWED.values()):
-        steps += [(_EQUAL, 0, 1, number), allow]
-    for number in _ABOUT_A_PROCESS.values():
-        if own_pid is None:
-            steps += [(_EQUAL, 0, 1, number), allow]
-        else:
-            other_name = 0 if number == _ABOUT_A_PROCESS["prlimit64"] else own_pid
-            itself = [load_argument, (_EQUAL, 1, 0, own_pid), (_EQUAL, 0, 1, other_name)]
-            steps += [(_EQUAL, 0, 5, number), *itself, allow, deny]
-    steps.append(deny)
+    for number in sorted({*_ALLOWED.values(), _SENDTO, _RECVFROM}):
+        steps += [(_EQUAL, 0, 1, number), _ALLOW]
+    for number in _SIGNALS.values():
+        steps += [(_EQUAL, 0, 1, number), _ALLOW] if own_pid is None else _when(number, 0, (own_pid,), _ALLOW, _DENY)
+    steps.append(_DENY)
     code = b"".join(struct.pack("HBBI", *step) for step in steps)
     body = ctypes.create_string_buffer(code, len(code))
     head = ctypes.create_string_buffer(struct.pack("HxxxxxxQ", len(steps), ctypes.addressof(body)), 16)
     _kept_alive.append(body)
     return head
+
+
+def _argument(index: int) -> _Step:
+    return (_LOAD, 0, 0, 16 + 8 * index)
+
+
+def _when(number: int, index: int, values: Sequence[int], then: _Step, otherwise: _Step) -> list[_Step]:
+    """Steps for one call: `then` where argument `index` is one of `values`, `otherwise` where it is not."""
+    tests = [(_EQUAL, len(values) - i, 0, value) for i, value in enumerate(values)]
+    return [(_EQUAL, 0, len(values) + 3, number), _argument(index), *tests, otherwise, then]
 
 
 def seccomp(program: ctypes.Array[ctypes.c_char]) -> None:
@@ -282,16 +303,17 @@ def limit_memory(size: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (size, size))
 
 
-def limit(cpu_s: float, output_bytes: int, *, threads: bool) -> None:
-    """Hard limits of one test; memory is limited earlier, by the cell. `threads`: limit their number by user id."""
+def limit(cpu_s: float, output_bytes: int, *, threads: int) -> None:
+    """Hard limits of one test; memory is limited earlier, by the cell. The stack may be grown by the program itself."""
     seconds = int(cpu_s) + 2
     pairs = [
         (resource.RLIMIT_CPU, seconds), (resource.RLIMIT_FSIZE, output_bytes), (resource.RLIMIT_NOFILE, MAX_FILES),
-        (resource.RLIMIT_CORE, 0), (resource.RLIMIT_STACK, STACK_BYTES), (resource.RLIMIT_MSGQUEUE, 0),
-        (resource.RLIMIT_MEMLOCK, 0),
+        (resource.RLIMIT_CORE, 0), (resource.RLIMIT_MSGQUEUE, 0), (resource.RLIMIT_MEMLOCK, 0),
+        (resource.RLIMIT_NPROC, threads),
     ]
-    if threads:
-        pairs.append((resource.RLIMIT_NPROC, MAX_THREADS))
+    hard_stack = resource.getrlimit(resource.RLIMIT_STACK)[1]
+    soft_stack = STACK_BYTES if hard_stack == resource.RLIM_INFINITY else min(STACK_BYTES, hard_stack)
+    resource.setrlimit(resource.RLIMIT_STACK, (soft_stack, hard_stack))
     for which, value in pairs:
         hard = resource.getrlimit(which)[1]
         bound = value if hard == resource.RLIM_INFINITY else min(value, hard)

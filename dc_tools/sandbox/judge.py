@@ -15,7 +15,7 @@ from dc_tools.core.errors import CannotRun
 from dc_tools.core.records import Mode, Problem, Status, TestVerdict, Verdict
 from dc_tools.sandbox.compare import difference, value_difference
 from dc_tools.sandbox.execution import OK, Execution, Executions, Program
-from dc_tools.sandbox.local import LEVELS, LocalWorker, Session, WorkerLost
+from dc_tools.sandbox.local import LEVELS, CellLost, LocalWorker, Session, WorkerLost
 
 __all__ = ["Execution", "Executions", "JudgePool", "Program", "program_of"]
 
@@ -86,14 +86,16 @@ class JudgePool:
         if total == 0:
             return Verdict(status=Status.IE, passed=0, total=0, message="the problem has no tests")
         program = program_of(problem, code)
-        lost = ""
-        for _ in range(ATTEMPTS):
+        lost: list[WorkerLost] = []
+        while len(lost) < ATTEMPTS:
             try:
                 with self._worker() as worker:
                     return _verdict(list(self._tests(worker, problem, program)), total, worker.level)
             except WorkerLost as error:
-                lost = f"the worker was lost: {error}"
-        return Verdict(status=Status.IE, passed=0, total=total, message=lost)
+                lost.append(error)
+        if all(isinstance(error, CellLost) for error in lost):  # twice, and nobody else's cell: its own doing
+            return _verdict([TestVerdict(status=Status.RE, message="it brought the process around it down")], total, "")
+        return Verdict(status=Status.IE, passed=0, total=total, message=f"the worker was lost: {lost[-1]}")
 
     def _tests(self, worker: LocalWorker, problem: Problem, program: Program) -> Iterator[TestVerdict]:
         compare = value_difference if problem.mode is Mode.FUNCTION else difference
@@ -140,13 +142,10 @@ class JudgePool:
         worker = self._take_worker()
         try:
             yield worker
-        except WorkerLost:
+        except BaseException:  # whatever it was, the worker may be in the middle of a program
             worker.close()
             with self._lock:
                 self._all.remove(worker)
-            raise
-        except BaseException:
-            self._idle.append(worker)
             raise
         self._idle.append(worker)
 

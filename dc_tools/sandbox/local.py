@@ -38,6 +38,10 @@ class WorkerLost(Exception):
     """The worker process ended, or did not answer in time."""
 
 
+class CellLost(WorkerLost):
+    """The worker lives, but the part of it that ran this program ended while a test was in hand."""
+
+
 class LocalWorker:
     """One worker process; not for use by two threads at once."""
 
@@ -144,6 +148,8 @@ class Session:
             kind, payload = worker.receive(SLACK_S)
         except (OSError, EOFError) as error:
             raise WorkerLost(str(error) or "the worker ended") from error
+        if kind == "X":
+            raise WorkerLost(payload.decode("utf-8", "replace"))
         self.refused = None if kind == "R" else payload.decode("utf-8", "replace")
 
     def run(self, data: str) -> Execution:
@@ -152,7 +158,7 @@ class Session:
         worker.send("T", data.encode("utf-8", "surrogatepass"))
         kind, payload = worker.receive(program_wall_s(self._program.limits) + SLACK_S)
         if kind != "r":
-            raise WorkerLost(f"{payload.decode('utf-8', 'replace')} {worker.said()}")
+            raise CellLost(f"{payload.decode('utf-8', 'replace')} {worker.said()}")
         (size,) = struct.unpack_from("<I", payload)
         head: dict[str, Any] = orjson.loads(payload[4 : 4 + size])
         at, parts = 4 + size, []
@@ -201,8 +207,15 @@ def _status(program: Program, head: dict[str, Any], stdout: bytes, stderr: bytes
     if last.startswith("MemoryError") or (code == -signal.SIGKILL and head["memory_mb"] > 0.9 * limits.memory_mb):
         return Status.MLE, f"over {limits.memory_mb} MiB"
     if code < 0:
-        return Status.RE, f"killed by {signal.Signals(-code).name}"
+        return Status.RE, f"killed by {_signal_name(-code)}"
     return Status.RE, last or f"exit code {code}"
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 def _last_line(stderr: bytes) -> str:

@@ -12,6 +12,7 @@ import io
 import json
 import os
 import random
+import signal
 import sys
 import threading
 import types
@@ -80,6 +81,8 @@ def run(code: types.CodeType, job: dict[str, Any], probes: Any) -> NoReturn:
     _open_standard_streams()
     random.seed(0)
     gc.enable()
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    sys.setrecursionlimit(sys.getrecursionlimit() + _depth())
     exit_code = 0
     try:
         if job["entry"]:
@@ -91,7 +94,7 @@ def run(code: types.CodeType, job: dict[str, Any], probes: Any) -> NoReturn:
     except BaseException as error:
         _print_error(error)
         exit_code = 1
-    os._exit(_finish(exit_code))
+    os._exit(_finish(exit_code, namespace))
 
 
 def _open_standard_streams() -> None:
@@ -209,20 +212,35 @@ def _exit_code(stop: SystemExit) -> int:
 
 def _print_error(error: BaseException) -> None:
     try:
-        import traceback
-
         here = (error.__traceback__ and error.__traceback__.tb_next) or error.__traceback__
-        traceback.print_exception(type(error), error, here, limit=-8)
+        sys.excepthook(type(error), error, here)
     except BaseException:
         os.write(2, f"{type(error).__name__}\n".encode())
 
 
-def _finish(exit_code: int) -> int:
-    """What the interpreter does at its end: join threads, run atexit functions, flush."""
+def _finish(exit_code: int, namespace: dict[str, Any]) -> int:
+    """What the interpreter does at its end: join threads, run atexit functions, drop the program's objects, flush."""
     try:
         vars(threading)["_shutdown"]()
         atexit._run_exitfuncs()
-        sys.stdout.flush()
+        _flush()
+        namespace.clear()
+        gc.collect()
+        _flush()
     except BaseException:
         return exit_code or 120
     return exit_code
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.__stdout__, sys.stderr):
+        if stream is not None and not stream.closed:
+            stream.flush()
+
+
+def _depth() -> int:
+    """Frames below the program that a real interpreter would not have."""
+    count, frame = 0, sys._getframe()
+    while frame.f_back is not None:
+        count, frame = count + 1, frame.f_back
+    return count

@@ -13,10 +13,13 @@ import json
 import mmap
 import os
 import select
+import shutil
+import signal
 import socket
 import struct
 import sys
 import time
+import warnings
 from typing import Any, NoReturn
 
 from dc_tools.sandbox import jail, program
@@ -41,6 +44,11 @@ class Channel:
         """The next frame; the process ends when the other side has gone."""
         kind, size = HEADER.unpack(self._exactly(HEADER.size))
         return chr(kind), self._exactly(size)
+
+    def wait(self) -> None:
+        """Wait for a frame without taking any of it; the process ends when the other side has gone."""
+        if not self._socket.recv(1, socket.MSG_PEEK):
+            os._exit(0)
 
     def send(self, kind: str, *parts: bytes) -> None:
         """Send one frame."""
@@ -83,26 +91,27 @@ class Worker:
     def serve(self) -> None:
         """Take solutions until the grader goes."""
         while True:
-            kind, payload = self.channel.receive()
-            if kind == "S":
-                self._solution(json.loads(payload))
+            self.channel.wait()
+            self._solution()
 
-    def _solution(self, job: dict[str, Any]) -> None:
+    def _solution(self) -> None:
+        """Make a cell, which reads the solution itself: nothing of it may stay in memory that later ones inherit."""
         if self.namespaces:
             jail.fresh_tmp()
         self.compiled[0] = 0
         worker = os.getpid()
         pid = jail.clone_into(jail.CLONE_NEWPID | jail.CLONE_NEWIPC) if self.namespaces else os.fork()
         if pid == 0:
-            _contained(lambda: Cell(self, job, worker).run())
-        reason = self._watch(pid)
-        if not self.compiled[0]:
-            self.channel.send("C", reason.encode())
-        elif reason:
-            self.channel.send("X", reason.encode())
+            _contained(lambda: Cell(self, worker).run())
+        reason, is_its_own = self._watch(pid)
+        if reason:
+            self.channel.send("C" if is_its_own and not self.compiled[0] else "X", reason.encode())
 
-    def _watch(self, pid: int) -> str:
-        """Wait for a cell; while it compiles its CPU time is bounded. Says how it ended, '' when as it should."""
+    def _watch(self, pid: int) -> tuple[str, bool]:
+        """Wait for a cell; while it compiles its CPU time is bounded.
+
+        Says how it ended, '' when as it should, and whether a compiler that ran too long or crashed may be the reason.
+        """
         handle = os.pidfd_open(pid)
         waiting = select.poll()
         waiting.register(handle, select.POLLIN)
@@ -114,28 +123,36 @@ class Worker:
         os.close(handle)
         _, status = os.waitpid(pid, 0)
         code = os.waitstatus_to_exitcode(status)
-        return reason or ("" if code == 0 else f"the cell ended with {code}")
+        if reason or code == 0:
+            return reason, True
+        return ("the compiler crashed" if code < 0 else f"the cell ended with {code}"), code < 0
 
 
 class Cell:
     """One solution: compiled once, then one process a test."""
 
-    def __init__(self, worker: Worker, job: dict[str, Any], parent: int) -> None:
-        self.channel, self.job, self.namespaces = worker.channel, job, worker.namespaces
+    def __init__(self, worker: Worker, parent: int) -> None:
+        self.channel, self.namespaces = worker.channel, worker.namespaces
+        kind, payload = self.channel.receive()
+        if kind != "S":
+            raise ValueError(f"a frame {kind!r} where a solution should begin")
+        self.job: dict[str, Any] = json.loads(payload)
         self.filter = worker.filter
         jail.die_with_parent(0 if self.namespaces else parent)
         writable = ["/tmp"] if self.namespaces else []
         if worker.landlock:
             jail.landlock(worker.landlock, [p for p in worker.readable if os.path.exists(p)], writable)
-        memory = (int(job["memory_mb"]) << 20) + worker.base_bytes
+        memory = (int(self.job["memory_mb"]) << 20) + worker.base_bytes
         jail.limit_memory(memory)
-        self.probes = mmap.mmap(-1, job["probes"]) if job["probes"] else None
+        self.probes = mmap.mmap(-1, self.job["probes"]) if self.job["probes"] else None
         self.compiled = worker.compiled
 
     def run(self) -> None:
         """Compile, then serve tests until the grader says that it has seen enough."""
         try:
-            code = compile(bytes.fromhex(self.job["code"]), program.FILE, "exec", dont_inherit=True)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                code = compile(bytes.fromhex(self.job["code"]), program.FILE, "exec", dont_inherit=True)
         except BaseException as error:
             self.compiled[0] = 1
             self.channel.send("C", _one_line(error).encode("utf-8", "replace"))
@@ -171,11 +188,13 @@ class Cell:
         self.channel.send("r", struct.pack("<I", len(head)), head, *contents, bytes(self.probes or b""))
 
     def _become_program(self, code: Any, stdin: int, files: list[int], cell: int) -> NoReturn:
+        self.compiled.close()  # shared with the worker, and so with every later solution
         for target, handle in enumerate([stdin, *files]):
             os.dup2(handle, target)
         jail.close_from(4)
         jail.die_with_parent(cell)
-        jail.limit(self.job["time_s"], self.job["output_bytes"], threads=self.namespaces)
+        threads = jail.MAX_THREADS if self.namespaces else jail.MAX_PROCESSES
+        jail.limit(self.job["time_s"], self.job["output_bytes"], threads=threads)
         if self.namespaces:
             jail.drop_capabilities()
             os.chdir("/tmp")
@@ -206,11 +225,12 @@ class Cell:
                 os.waitpid(-1, 0)
         except (ProcessLookupError, ChildProcessError):
             pass
-        for folder, names, plain in os.walk("/tmp", topdown=False):
-            for name in plain:
-                os.unlink(os.path.join(folder, name))
-            for name in names:
-                os.rmdir(os.path.join(folder, name))
+        with os.scandir("/tmp") as entries:
+            for entry in list(entries):
+                if entry.is_dir(follow_symlinks=False):
+                    shutil.rmtree(entry.path)
+                else:
+                    os.unlink(entry.path)
 
 
 def _contained(work: Any) -> NoReturn:
@@ -264,6 +284,7 @@ def main() -> None:
     PACKAGES are imported from the folder that is named first, `FOLDER:NAME,NAME`, or empty.
     """
     fd, level, parent, packages, *readable = sys.argv[1:]
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a program may send it to the cell, which is its parent
     channel = Channel(int(fd))
     for name in WARM:
         importlib.import_module(name)

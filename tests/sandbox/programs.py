@@ -57,7 +57,7 @@ ESCAPES = [
     Case("write to the root", "open('/x', 'w')", ("RE",)),
     Case("write to the standard library", "import os\nopen(os.__file__, 'a')", ("RE",)),
     Case("make a socket", "import socket\nsocket.socket()", ("RE",)),
-    Case("make a socket pair", "import socket\nsocket.socketpair()", ("RE",)),
+    Case("make a pair of datagram sockets", "import socket\nsocket.socketpair(type=socket.SOCK_DGRAM)", ("RE",)),
     Case("execve", "import os\nos.execv('/bin/sh', ['sh', '-c', 'echo 6'])", ("RE",)),
     Case("subprocess", "import subprocess\nsubprocess.run(['/bin/echo', '6'], check=True)", ("RE",)),
     Case("exec of a memory file", "import os\nf = os.memfd_create('x')\nos.write(f, b'#!/bin/sh\\necho 6')\n"
