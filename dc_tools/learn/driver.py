@@ -30,6 +30,7 @@ from dc_tools.sandbox.judge import JudgePool
 NO_CODE = "the answer has no code block"
 PROBE_S = 3.0
 OBJECT_STORE_BYTES = 256 << 20
+LESS_MEMORY = "lower token_budget or sample_batch, or train an adapter (--set lora_rank=16)"
 
 
 class Judge:
@@ -104,6 +105,8 @@ class Cluster:
             cause = error.cause
             if isinstance(cause, DcError):
                 raise type(cause)(str(cause)) from error
+            if isinstance(cause, MemoryError) or "memory" in str(cause):
+                raise CannotRun(f"out of memory while making {what}: {LESS_MEMORY}") from error
             raise CannotRun(f"{what}: {type(cause).__name__}: {cause}") from error
         except ray.exceptions.RayError as error:
             first = str(error).strip().splitlines()[0]

@@ -179,7 +179,8 @@ def load_model(directory: str | Path, device: str = "auto") -> tuple[Any, Any]:
         model, info = AutoModelForCausalLM.from_pretrained(path, dtype=dtype, output_loading_info=True)
         model = model.to(where)
     except (torch.OutOfMemoryError, MemoryError):
-        raise CannotRun(f"{directory}: the model does not fit into the memory of {where}: take a smaller one, or more memory") from None
+        hint = "take a smaller one, or more memory"
+        raise CannotRun(f"{directory}: the model does not fit into the memory of {where}: {hint}") from None
     except Exception as error:  # each library below has its own errors for a broken file
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise CannotRun(f"{directory}: the model cannot be loaded: {first}") from error
