@@ -9,6 +9,11 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 out=${1:-$here/out/quickstart}
 steps=${DC_QUICKSTART_STEPS:-10}
 
+if ! [[ $steps =~ ^[0-9]+$ ]] || ((steps < 1 || steps > 40)); then
+  echo "DC_QUICKSTART_STEPS=$steps: a number from 1 to 40" >&2
+  exit 2
+fi
+
 say() { printf '\n== %s\n' "$*" >&2; }
 
 "$here/bin/setup" train demo
@@ -53,7 +58,7 @@ answers "$out/run/model" after
 dc-eval "$out"/before-seen.jsonl "$out"/after-seen.jsonl "$out"/before-heldout.jsonl "$out"/after-heldout.jsonl \
   --run "$out/run" --report "$out/report.html" -o "$out/eval.json" --resume
 
-if [ "$(stat -c %Y "$out/report.html")" = "$was" ]; then
+if [ -n "$was" ] && [ "$(stat -c %Y "$out/report.html")" = "$was" ]; then
   say "everything was there already: nothing done"
 fi
 say "read $out/report.html"

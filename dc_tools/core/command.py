@@ -26,6 +26,7 @@ from dc_tools.core.progress import say
 from dc_tools.core.run import AlreadyDone, Options, Run
 
 GRACE_S = 10.0
+WHERE = {True: "Output file, whole or absent; - for stdout.", False: "The folder to make."}
 CLICK_ERROR: Any = typer.BadParameter.__mro__[2]
 """ClickException, of the click that this typer uses (newer ones carry their own)."""
 Files = Annotated[
@@ -50,6 +51,7 @@ def command(
     resumable: bool = True,
     free_flags: frozenset[str] = frozenset(),
     content_flags: frozenset[str] = frozenset(),
+    output_flags: frozenset[str] = frozenset(),
     needs_input: Callable[[dict[str, Any]], bool] = lambda flags: True,
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Make the decorated function the command `name`; the result is its entry point.
@@ -60,7 +62,7 @@ def command(
 
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
         own = _own_parameters(name, function)
-        shared = _shared_parameters(name, dropped)
+        shared = _shared_parameters(name, dropped, lines_out)
 
         def body(**values: Any) -> None:
             files = values.pop("files") or []
@@ -76,7 +78,7 @@ def command(
                 files = [os.devnull]
 
             def work() -> Exit:
-                run = Run(name, options, files, flags, lines_out, free_flags, content_flags, resumable)
+                run = Run(name, options, files, flags, lines_out, free_flags, content_flags, output_flags, resumable)
                 return _run_once(run, function)
 
             raise typer.Exit(_contained(name, options, work))
@@ -97,6 +99,8 @@ def command(
 
 def _invoke(name: str, body: Callable[..., None], args: list[str] | None) -> int:
     """Parse and run; usage errors become exit code 2 in our own words."""
+    _open_standard_streams()
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that spin for each other crawl on a shared machine
     app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
     app.command(name, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})(body)
     try:
@@ -219,6 +223,19 @@ def _descendants(pid: int) -> list[int]:
     return found
 
 
+def _open_standard_streams() -> None:
+    """Let no file of ours become descriptor 0, 1 or 2 where cron or a daemon closed them."""
+    for fd in (0, 1, 2):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    if sys.stdin is None:
+        sys.stdin = open(0, closefd=False)  # noqa: SIM115
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115
+
+
 def _silence_stdout() -> None:
     """Point stdout at nothing, so that the interpreter's own last flush cannot fail."""
     null = os.open(os.devnull, os.O_WRONLY)
@@ -243,13 +260,15 @@ def _own_parameters(name: str, function: Callable[..., None]) -> list[inspect.Pa
     for parameter in list(inspect.signature(function).parameters.values())[1:]:
         annotation = hints[parameter.name]
         for extra in get_args(annotation)[1:]:
+            long = next((d for d in extra.param_decls if d.startswith("--")), f"--{parameter.name}")
+            variable = long.split("/")[0][2:].replace("-", "_").upper()
             extra.show_envvar = False
-            extra.envvar = [f"DC_{room}_{parameter.name}".upper(), f"DC_{parameter.name}".upper()]
+            extra.envvar = [f"DC_{room.upper()}_{variable}", f"DC_{variable}"]
         parameters.append(parameter.replace(annotation=annotation, kind=inspect.Parameter.KEYWORD_ONLY))
     return parameters
 
 
-def _shared_parameters(name: str, dropped: str | None) -> list[inspect.Parameter]:
+def _shared_parameters(name: str, dropped: str | None, lines_out: bool) -> list[inspect.Parameter]:
     def flag(key: str, type_: Any, default: Any, *names: str, text: str, **more: Any) -> inspect.Parameter:
         variables = None if key == "version" else [f"DC_{name[3:]}_{key}".upper(), f"DC_{key}".upper()]
         option = typer.Option(*names, help=text, envvar=variables, show_envvar=False, **more)
@@ -258,8 +277,8 @@ def _shared_parameters(name: str, dropped: str | None) -> list[inspect.Parameter
         )
 
     found = [
-        flag("output", str, "-", "-o", "--output", text="Output file, whole or absent; - for stdout."),
-        flag("seed", int, 0, "--seed", text="Seed of everything random."),
+        flag("output", str, "-", "-o", "--output", text=WHERE[lines_out]),
+        flag("seed", int, 0, "--seed", min=0, text="Seed of everything random."),
         flag("workers", int, default_workers(), "--workers", min=1, text="Parallel workers; the output is the same."),
         flag("limit", int | None, None, "--limit", min=0, text="Stop after this many input lines."),
         flag("quiet", bool, False, "-q", "--quiet", text="Only errors on stderr."),

@@ -21,6 +21,7 @@ from dc_tools.core.records import Line
 
 GZIP_MAGIC, ZSTD_MAGIC, PARQUET_MAGIC = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PAR1"
 SHARD_NAMES = "part-*"
+UNFINISHED = {".partial", ".packing"}
 JSON_COLUMNS = b"dc_json_columns"
 """Parquet metadata: names of the columns that hold JSON text of lists and objects."""
 HASHED_WHOLE = 1 << 30
@@ -37,7 +38,7 @@ def expand_inputs(files: list[str]) -> list[str]:
         if name == "-":
             found.append(name)
         elif path.is_dir():
-            shards = sorted(str(p) for p in path.glob(SHARD_NAMES) if not p.name.endswith(".partial"))
+            shards = sorted(str(p) for p in path.glob(SHARD_NAMES) if p.suffix not in UNFINISHED)
             if not shards:
                 raise CannotRun(f"{name}: a folder without {SHARD_NAMES} files")
             found += shards

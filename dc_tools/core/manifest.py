@@ -13,6 +13,7 @@ import orjson
 
 import dc_tools
 from dc_tools.core.errors import CannotRun
+from dc_tools.core.targets import is_stream, resolved
 
 PACKAGES = ("msgspec", "orjson", "numpy", "torch", "transformers", "peft", "ray", "vllm", "datasketch", "radon")
 
@@ -101,16 +102,17 @@ def read_manifest(path: Path) -> dict[str, Any] | None:
 
 def write_atomic(path: Path, data: bytes) -> None:
     """Make `path` hold `data`, whole or not at all, durably."""
-    partial = path.with_name(f"{path.name}.partial")
+    target = resolved(str(path))
+    partial = target.with_name(f"{target.name}.partial")
     try:
-        if path.exists() and not path.is_file():
+        if is_stream(str(path)):
             path.write_bytes(data)
             return
         with partial.open("wb") as stream:
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
-        partial.replace(path)
+        partial.replace(target)
     except OSError as error:
         raise CannotRun(f"{path}: {error.strerror}") from error
 

@@ -8,6 +8,7 @@ journal entry and skipping the inputs it covers. A full disk ends the run; what 
 import contextlib
 import fcntl
 import os
+import re
 import stat
 import sys
 import time
@@ -18,9 +19,11 @@ import orjson
 
 from dc_tools.core.errors import CannotRun, UsageError
 from dc_tools.core.lines import is_plain, write_final
+from dc_tools.core.targets import is_stream, resolved
 
 FLUSH_BYTES = 1 << 16
 FLUSH_SECONDS = 0.5
+SHARD = re.compile(r"part-\d{5,}\.jsonl\.zst(\.partial|\.packing)?")
 
 
 class PipeClosed(Exception):
@@ -34,6 +37,8 @@ class StreamSink:
 
     def __init__(self, target: str) -> None:
         self.name = "stdout" if target == "-" else target
+        if target == "-" and sys.stdout is None:
+            raise CannotRun("stdout is closed: use -o FILE")
         self._fd = sys.stdout.fileno() if target == "-" else _open_fd(target)
         self._buffer = bytearray()
 
@@ -111,7 +116,8 @@ class FileSink:
             return [self._shard, self._offset, self._in_shard]
         with _disk(self.path):
             if self._fd is None:
-                self._fd = os.open(_partial(self.path), os.O_WRONLY | os.O_CREAT, 0o666)
+                self._fd = os.open(_partial(self.path), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
+                _lock(self._fd, self.path)
                 os.ftruncate(self._fd, self._offset)
             written = 0  # at its own place, so that a flush cut short by a signal can be done again
             while written < len(self._buffer):
@@ -146,8 +152,9 @@ class FileSink:
         if self.shard_records is None:
             sweep(self.target)
         else:
-            for part in self.target.glob("part-*"):
-                part.unlink()
+            for part in self.target.iterdir():
+                if SHARD.fullmatch(part.name):
+                    part.unlink()
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None
@@ -182,10 +189,7 @@ class Journal:
         self.path = path
         with _disk(path):
             self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise CannotRun(f"{path}: another run is writing this output") from None
+        _lock(self._fd, path)
 
     def read(self) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
         """The earlier run's fingerprint and its last whole entry, where there are any."""
@@ -194,7 +198,10 @@ class Journal:
             return None, None
         os.lseek(self._fd, sum(len(line) + 1 for line in whole), os.SEEK_SET)
         os.ftruncate(self._fd, os.lseek(self._fd, 0, os.SEEK_CUR))
-        return orjson.loads(whole[0]), orjson.loads(whole[-1]) if len(whole) > 1 else None
+        try:
+            return orjson.loads(whole[0]), orjson.loads(whole[-1]) if len(whole) > 1 else None
+        except ValueError:
+            raise CannotRun(f"{self.path}: not a journal of ours; --force starts over") from None
 
     def start(self, fingerprint: dict[str, Any]) -> None:
         """Begin a new account."""
@@ -266,11 +273,11 @@ class Outputs:
 
 def sink_for(target: str, shard_records: int | None = None) -> Sink:
     """The sink for a `-o` style target. Errors: `UsageError`, `CannotRun`."""
-    path = Path(target)
     if target == "":
         raise UsageError("an output's name is empty")
-    if target == "-" or (path.exists() and not path.is_file() and not path.is_dir()):
+    if is_stream(target):
         return StreamSink(target)
+    path = resolved(target)
     if target.endswith("/") or path.is_dir():
         if shard_records is None:
             raise UsageError(f"{target}: a folder needs --shard-records N")
@@ -280,7 +287,7 @@ def sink_for(target: str, shard_records: int | None = None) -> Sink:
     if shard_records is not None:
         raise UsageError("--shard-records needs -o FOLDER/")
     if not path.parent.is_dir():
-        raise CannotRun(f"{target}: the folder {path.parent} does not exist")
+        raise CannotRun(f"{target}: the folder {Path(target).parent} does not exist")
     return FileSink(path)
 
 
@@ -288,6 +295,14 @@ def sweep(target: Path) -> None:
     """Remove the temporary files of a killed write of `target`."""
     for suffix in (".partial", ".packing"):
         target.with_name(target.name + suffix).unlink(missing_ok=True)
+
+
+def _lock(fd: int, path: Path) -> None:
+    """Hold a file for this process alone. Errors: `CannotRun`."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        raise CannotRun(f"{path}: another run is writing this output") from None
 
 
 def _partial(path: Path) -> Path:

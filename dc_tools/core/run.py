@@ -17,6 +17,7 @@ from dc_tools.core.errors import BadLine, CannotRun, UsageError
 from dc_tools.core.manifest import Counts, Fingerprint
 from dc_tools.core.progress import Progress, say
 from dc_tools.core.records import Line, encode
+from dc_tools.core.targets import check_targets
 
 T = TypeVar("T")
 SHOWN_REJECTS = 5
@@ -94,6 +95,8 @@ class Run:
     """Flags that may change between a run and its resumption."""
     content_flags: frozenset[str] = frozenset()
     """Flags that name files or folders whose content shapes the output, beside the inputs."""
+    output_flags: frozenset[str] = frozenset()
+    """Flags that name further files the command makes."""
     resumable: bool = True
     """False where a partial output cannot be gone on with (dedup must see all lines first)."""
     counts: Counts = field(default_factory=Counts)
@@ -136,13 +139,14 @@ class Run:
                 raise CannotRun(f"{name}: cannot be read")
         if self.options.resume and self.options.output == "-":
             raise UsageError("--resume needs -o FILE")
+        others = {f"--{name.replace('_', '-')}": self.flags[name] for name in self.output_flags}
+        shared = {"--rejects": self.options.rejects, "--manifest": self.options.manifest}
+        check_targets(self.options.output, {**shared, "--dropped": self.options.dropped, **others}, self.files)
         flags = {k: v for k, v in self.flags.items() if k not in self.free_flags}
         flags |= {name: getattr(self.options, name) for name in SHAPING_OPTIONS}
         inputs = [{"path": n, "sha256": "" if not _is_regular(n) else lines.sha256_of(n)} for n in self.files]
-        for flag in sorted(self.content_flags):
-            named = self.flags[flag] or []
-            for path in [named] if isinstance(named, str) else named:
-                inputs.append({"path": path, "sha256": lines.content_id(Path(path))})
+        for path in self._named(self.content_flags):
+            inputs.append({"path": path, "sha256": lines.content_id(Path(path))})
         self.fingerprint = Fingerprint(self.name, inputs, flags)
         if self.options.resume and not self.options.force:
             self._refuse_other_run(manifest.read_manifest(self.manifest_path))
@@ -216,13 +220,15 @@ class Run:
 
     def read_raw(self) -> Iterator[Line]:
         """Input lines as they come; on a resumed run those not yet accounted for."""
+        limit = self.options.limit
+        if limit == 0:
+            return
         for line in lines.read_lines(self.files):
-            if self.options.limit is not None and line.index >= self.options.limit:
+            if line.index >= self._skip:
+                self.counts.read += 1
+                yield line
+            if limit is not None and line.index + 1 >= limit:
                 return
-            if line.index < self._skip:
-                continue
-            self.counts.read += 1
-            yield line
 
     def reject(self, line: Line, error: str) -> None:
         """Count a bad line and keep it for --rejects; the first few are shown where there is no such file."""
@@ -273,6 +279,14 @@ class Run:
 
     # -- inner parts --------------------------------------------------------------------------------------------
 
+    def _named(self, flags: Iterable[str]) -> list[str]:
+        """The files that these flags name."""
+        found: list[str] = []
+        for flag in sorted(flags):
+            named = self.flags[flag] or []
+            found += [named] if isinstance(named, str) else named
+        return found
+
     def _writes_manifest(self) -> bool:
         return not self.lines_out or isinstance(self._outputs.sinks.get("output"), outputs.FileSink)
 
@@ -280,7 +294,8 @@ class Run:
         if earlier is None:
             return
         self._refuse(earlier)
-        if self.lines_out and not self.options.output.endswith("/") and not Path(self.options.output).exists():
+        made = [self.options.output, self.options.dropped, self.options.rejects, *self._named(self.output_flags)]
+        if not all(Path(target).exists() for target in made if target):
             return
         if earlier.get("finished", True):
             raise AlreadyDone(earlier.get("failed_gates", []))

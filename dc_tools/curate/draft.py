@@ -52,6 +52,10 @@ def draft_of(problem: Problem, script: Script, checks: Checks) -> Draft | Refusa
     return draft if checks.must_run else with_tests(draft, checks.tests, checks.left_out)
 
 
+LEAST_TOLERANCE = 1e-9
+"""Below this, the order of two additions would decide."""
+
+
 def with_tests(draft: Draft, tests: list[Test], left_out: Counter[str]) -> Draft | Refusal:
     """The draft with its tests, and the checker that their values ask for."""
     if not tests:
@@ -62,7 +66,8 @@ def with_tests(draft: Draft, tests: list[Test], left_out: Counter[str]) -> Draft
     draft.left_out = left_out
     values = [json.loads(each.output) for each in tests]
     if checks.tolerance is not None:
-        problem.checker = Checker(CheckerType.FLOAT, checks.tolerance / max(1.0, *map(largest, values)))
+        tolerance = max(checks.tolerance / max(1.0, *map(largest, values)), min(checks.tolerance, LEAST_TOLERANCE))
+        problem.checker = Checker(CheckerType.FLOAT, tolerance)
     elif any(map(holds_float, values)):
         problem.checker = Checker(CheckerType.FLOAT, FLOAT_TOLERANCE)
     return draft

@@ -58,6 +58,8 @@ _WORD_CHARACTER = re.compile(r"\w")
 _FOREIGN_SIGN = re.compile(r"[^\x00-\x7f\w]")
 _UNSPACED = re.compile("([\u0e00-\u0eff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff])")
 
+_OPERATOR = re.compile(r"(?<=\S[ \t])[-+*/%<>=^&|!]{1,3}(?=[ \t]\S)")
+
 _WORD_BYTES = bytes(c if c >= 128 or chr(c).isalnum() or c == ord("_") else 32 for c in range(256))
 _BLANKED = bytes(32 if chr(c).isspace() and c < 128 else c for c in range(256))
 _ODD_1, _ODD_2 = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD6E8FEB86659FD93)
@@ -181,7 +183,11 @@ def _squeezed(text: bytes) -> bytes:
 
 
 def _word_bytes(text: str) -> bytes:
-    """UTF-8 of `text`, scripts written without spaces taken apart, signs outside ASCII blanked."""
+    """UTF-8 of `text`, scripts written without spaces taken apart, signs outside ASCII blanked.
+
+    An operator between two spaces is a word, since "a + b" and "a - b" are different problems; other signs are none.
+    """
+    text = _OPERATOR.sub(lambda found: "zq" + found[0].encode().hex(), text)
     if not text.isascii():
         text = _UNSPACED.sub(r" \1 ", _FOREIGN_SIGN.sub(" ", text))
     return _encoded(text)

@@ -18,7 +18,10 @@ def _flag(name: str, text: str, **more: Any) -> Any:
     return typer.Option(name, help=text, **more)
 
 
-@command("dc-eval", content_flags=frozenset({"model", "data"}), resumable=False, needs_input=_takes_files)
+@command(
+    "dc-eval", content_flags=frozenset({"model", "data"}), resumable=False, needs_input=_takes_files,
+    output_flags=frozenset({"report", "samples_out"}),
+)
 def main(
     run: Run,
     k: Annotated[str, _flag("--k", "The k of pass@k, with commas: 1,5.")] = "1",

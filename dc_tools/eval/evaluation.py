@@ -7,6 +7,7 @@ import contextlib
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,7 +72,7 @@ def evaluate(run: Run, want: Wanted) -> None:
     """Read, judge and count all lines of `run`, then write what `want` asks for."""
     from dc_tools.sandbox.judge import JudgePool
 
-    _check_targets(run.options.output, want)
+    _check_targets(want)
     names = _rows_of(run, want)
     gates = parse_gates(want.minimums, want.ks, list(dict.fromkeys(names.values())))
     curves = read_curves(want.runs)
@@ -91,15 +92,13 @@ def evaluate(run: Run, want: Wanted) -> None:
         run.fail_gate(text)
 
 
-def _check_targets(output: str, want: Wanted) -> None:
+def _check_targets(want: Wanted) -> None:
     """Refuse now what could not be written when all is judged."""
     for flag, target in (("--samples-out", want.samples_out), ("--report", want.report)):
         if target is None:
             continue
-        if target == "-":
-            raise UsageError(f"{flag} needs a file: stdout is for the scores")
-        if Path(target).resolve() == Path(output).resolve():
-            raise UsageError(f"{flag} and -o cannot be the same file")
+        if Path(target).is_dir():
+            raise CannotRun(f"{flag} {target}: that is a folder")
         if not Path(target).parent.is_dir():
             raise CannotRun(f"{flag} {target}: the folder {Path(target).parent} does not exist")
 
@@ -119,7 +118,7 @@ def _judged(
     """The lines of all rows with verdicts, sampled first where a model is asked."""
     items: Iterator[Item]
     if benchmark and want.asked:
-        items = ((Line(encode(p), run.files[0], i + 1, i), p) for i, p in enumerate(benchmark.problems))
+        items = _asked_of(run, benchmark)
     elif benchmark:
         items = matched(run, run.read_raw(), benchmark, names)
     else:
@@ -133,6 +132,12 @@ def _judged(
     judging = Judging(grader, IN_FLIGHT * run.options.workers)
     yield from judging.lines(items)
     run.add_faults(judging.faults)
+
+
+def _asked_of(run: Run, benchmark: Benchmark) -> Iterator[Item]:
+    for index, problem in enumerate(islice(benchmark.problems, run.options.limit)):
+        run.counts.read += 1
+        yield Line(encode(problem), run.files[0], index + 1, index), problem
 
 
 def _count(run: Run, line: Line, problem: Problem, rows: Rows, row: str, seen: ReportData | None) -> None:
@@ -170,6 +175,9 @@ def _remarks(summary: Summary) -> list[str]:
         (summary["unjudged"], "rollouts without a verdict, not scored"),
         (summary["no_code"]["count"], "answers without code, counted as failures"),
     ]
+    for name in (name for name in summary if name.startswith("pass@")):
+        short = summary["problems"] - bare["count"] - summary[name]["n_problems"]
+        said.append((short, f"problems with too few scored rollouts, not in {name}"))
     return [f"{text}: {count}" for count, text in said if count]
 
 

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from dc_tools.core.errors import UsageError
 from dc_tools.eval.summary import Summary
 
+ROUNDING = 1e-9
+"""A mean of fractions that is 0.5 may come out a little below."""
+
 
 @dataclass(frozen=True)
 class Gate:
@@ -51,7 +54,7 @@ def _parse(text: str) -> Gate:
 
 
 def _holds(gate: Gate, value: float | None) -> bool:
-    return value is not None and value >= gate.least
+    return value is not None and value >= gate.least - ROUNDING
 
 
 def _in_words(gate: Gate, name: str, value: float | None) -> str:

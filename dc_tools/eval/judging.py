@@ -49,7 +49,7 @@ class Judging:
         for line, problem in items:
             waiting.append(self._start(line, problem))
             flying += len(waiting[-1].verdicts)
-            while waiting and flying >= self._in_flight:
+            while waiting and (flying >= self._in_flight or not waiting[0].verdicts):
                 flying -= len(waiting[0].verdicts)
                 yield self._finish(waiting.popleft())
         while waiting:

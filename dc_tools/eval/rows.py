@@ -11,7 +11,7 @@ from dc_tools.eval.summary import Summary, summarize
 from dc_tools.eval.tally import Tally, tally
 
 _SUFFIXES = re.compile(r"(\.(jsonl|json|gz|zst|parquet))+$")
-_SHARD = re.compile(r"part-\d+")
+_SHARD = re.compile(r"part-\d+(\.\w+)*")
 
 
 class Rows:
@@ -53,7 +53,7 @@ def row_names(files: Sequence[str]) -> dict[str, str]:
 
 
 def _is_shard(file: str) -> bool:
-    return _SHARD.match(Path(file).name) is not None
+    return _SHARD.fullmatch(Path(file).name) is not None
 
 
 def _name(file: str) -> str:

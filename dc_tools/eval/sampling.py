@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dc_tools.core.errors import BadLine, missing_extra
-from dc_tools.core.records import Line, Problem, Tokens
+from dc_tools.core.records import Finish, Line, Problem, Tokens
 from dc_tools.core.run import Run
 from dc_tools.eval.judging import Item
 from dc_tools.rollout.engine import Prompt, Sample, Sampling
@@ -56,6 +56,7 @@ def sampled(run: Run, items: Iterator[Item], want: Asked) -> Iterator[Item]:
     try:
         for samples in engine.generate(prompts(), want.sampling):
             line, problem = asking.popleft()
+            run.add_faults(sum(sample.finish is Finish.ERROR for sample in samples))
             yield _answered(line, problem, samples, engine.name)
     finally:
         engine.close()

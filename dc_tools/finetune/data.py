@@ -113,21 +113,30 @@ def read_all(files: list[str], type_: type[T]) -> Iterator[T]:
 
 
 def normalised(statement: str) -> str:
-    """The words of a statement, lower case, one space apart."""
-    return " ".join(re.findall(r"\w+", statement.casefold()))
+    """The words and operators of a statement, lower case, one space apart; punctuation does not count."""
+    return " ".join(re.findall(r"\w+|[-+*/%<>=^&|]", statement.casefold()))
 
 
 def answers_to(problem: Problem, prompt: Prompt, selection: Selection) -> list[Answer] | Reason:
     """The first different right answers, or why there are none."""
-    source, unverified = selection.source, selection.unverified
+    source = selection.source
+    kinds = [From.ROLLOUTS, From.SOLUTIONS] if source is From.AUTO else [source]
     texts: list[str] = []
-    if source is not From.SOLUTIONS:
-        texts = [_rollout_text(text, code, prompt) for text, code in _right_rollouts(problem, unverified)]
-    if source is From.SOLUTIONS or (source is From.AUTO and not texts):
-        texts = [fenced(solution.code) for solution in _right_solutions(problem, unverified)]
+    for unverified in (False, True) if selection.unverified else (False,):
+        for kind in kinds:
+            found = _texts(problem, prompt, kind, unverified)
+            if found:
+                kinds, texts = [kind], found  # what is known to be right decides which kind it is
+                break
     if texts:
         return [Answer(prompt, text) for text in list(dict.fromkeys(texts))[: selection.per_problem]]
     return _why_none(problem, source)
+
+
+def _texts(problem: Problem, prompt: Prompt, kind: From, unverified: bool) -> list[str]:
+    if kind is From.ROLLOUTS:
+        return [_rollout_text(text, code, prompt) for text, code in _right_rollouts(problem, unverified)]
+    return [fenced(solution.code) for solution in _right_solutions(problem, unverified)]
 
 
 def fenced(code: str) -> str:

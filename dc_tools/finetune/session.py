@@ -109,7 +109,10 @@ class Collector:
     def held_out(self) -> list[Example]:
         """The examples of the problems that the loss is measured on. Errors: `CannotRun` where there are none."""
         files = self.selection.eval
-        found = [self._examples_of(problem) for problem in read_all(files, Problem)]
+        try:
+            found = [self._examples_of(problem) for problem in read_all(files, Problem)]
+        except BadLine as error:
+            raise CannotRun(f"{', '.join(files)}: {error.error}") from error
         examples = [example for some in found if not isinstance(some, Reason) for example in some]
         if files and not examples:
             raise CannotRun(f"{', '.join(files)}: no right answer to measure the loss on")

@@ -6,6 +6,7 @@ Coroutines run in one thread of their own, so that callers need no event loop an
 import asyncio
 import contextlib
 import email.utils
+import math
 import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine
@@ -54,6 +55,7 @@ class Exchange:
         self.timeout_s = timeout_s
         self.tries = tries
         self.pause_s = pause_s
+        self._secret = api_key
         self._jitter = Random()
         self._slots = asyncio.Semaphore(concurrency)
         self._client = httpx.AsyncClient(
@@ -105,16 +107,20 @@ class Exchange:
                 if response.is_success:
                     return msgspec.json.decode(response.content, type=type_)
                 if response.status_code not in RETRIED and response.status_code < 500:
-                    raise Refused(response.status_code, _reason(response))
+                    raise Refused(response.status_code, self._hidden(_reason(response)))
                 trouble = f"HTTP {response.status_code}: {_reason(response)}"
                 pause = retry_after(response.headers.get("retry-after"), pause)
-            except msgspec.DecodeError as error:
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                 trouble = f"an answer that is not one: {error}"
-            except (httpx.TransportError, TimeoutError) as error:
+            except (httpx.RequestError, TimeoutError) as error:
                 trouble, is_up = f"{type(error).__name__}: {error}".rstrip(": "), False
             if attempt + 1 < self.tries:
                 await asyncio.sleep(pause)
-        raise Failed(f"{self.tries} tries, the last: {trouble}", is_up)
+        raise Failed(self._hidden(f"{self.tries} tries, the last: {trouble}"), is_up)
+
+    def _hidden(self, text: str) -> str:
+        """`text` without the API key, which a server may have sent back."""
+        return text.replace(self._secret, "***") if self._secret else text
 
     def _pause(self, attempt: int) -> float:
         """Seconds before the next try: doubling, with jitter, so that many clients do not come back at once."""
@@ -127,7 +133,7 @@ def _reason(response: httpx.Response) -> str:
         found = response.json()
         error = found.get("error", found) if isinstance(found, dict) else found
         text = str(error.get("message") or error) if isinstance(error, dict) else str(error)
-    except ValueError:
+    except (ValueError, RecursionError):
         text = response.text
     return " ".join(text.split())[:300] or response.reason_phrase
 
@@ -141,6 +147,6 @@ def retry_after(value: str | None, pause: float) -> float:
     except ValueError:
         try:
             seconds = email.utils.parsedate_to_datetime(value).timestamp() - time.time()
-        except ValueError:
+        except (ValueError, TypeError, OverflowError):
             return pause
-    return min(max(seconds, 0.0), LONGEST_PAUSE_S)
+    return pause if math.isnan(seconds) else min(max(seconds, 0.0), LONGEST_PAUSE_S)

@@ -232,12 +232,17 @@ def connect(
 
 def read_key(file: Path | None) -> str | None:
     """The API key: the first line of `file`, else OPENAI_API_KEY, else none."""
-    if file is None:
-        return os.environ.get("OPENAI_API_KEY") or None
+    source = "OPENAI_API_KEY" if file is None else str(file)
     try:
-        return file.read_text().split("\n")[0].strip()
+        text = os.environ.get("OPENAI_API_KEY", "") if file is None else file.read_text().split("\n")[0]
     except OSError as error:
         raise CannotRun(f"{file}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        text = "\0"
+    key = text.strip()
+    if not (key.isascii() and (key.isprintable() or not key)):
+        raise CannotRun(f"{source}: not an API key: it has characters that no header may carry")
+    return key or None
 
 
 def _model_names(exchange: Exchange) -> list[str]:

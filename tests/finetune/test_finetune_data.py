@@ -147,7 +147,7 @@ def test_a_bad_line_among_evaluation_problems_is_told_with_its_place(tmp_path: P
 
 
 def test_normalised_keeps_the_words_of_any_script() -> None:
-    assert normalised("  Größe,\n x_1 = 2!") == "grösse x_1 2"
+    assert normalised("  Größe,\n x_1 = 2!") == "grösse x_1 = 2"
 
 
 def test_a_function_answer_is_the_whole_solution() -> None:
