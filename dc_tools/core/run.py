@@ -321,8 +321,9 @@ class Run:
         target = main.target
         at = target / ".journal" if target.is_dir() else target.with_name(f"{target.name}.journal")
         self._outputs.journal = outputs.Journal(at)
-        header, entry = self._outputs.journal.read()
-        if options.resume and not options.force and header:
+        going_on = options.resume and not options.force
+        header, entry = self._outputs.journal.read() if going_on else (None, None)
+        if header:
             self._refuse(header)
             if entry and (self.resumable or entry.get("done")):
                 self._restore(entry)

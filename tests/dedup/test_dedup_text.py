@@ -142,3 +142,10 @@ def test_batches_are_bounded_by_number_and_by_length():
     assert [len(batch) for batch in batches(iter(["x"] * 5), 2)] == [2, 2, 1]
     assert [len(batch) for batch in batches(iter(["aaa", "bbb", "c" * 50, "d"]), 9, size=6)] == [2, 1, 1]
     assert re.fullmatch("a+", "".join(*batches(iter(["a", "aa"]), 9)))
+
+
+def test_an_operator_between_spaces_is_a_word_and_other_signs_are_none():
+    assert words_of("print a + b") != words_of("print a - b")
+    assert words_of("a <= b") != words_of("a >= b")
+    assert words_of("non-negative *bold* (a, b).") == ["non", "negative", "bold", "a", "b"]
+    assert words_of("\n- an item\n* another") == ["an", "item", "another"]

@@ -157,6 +157,12 @@ def test_a_gate_holds_for_every_row_or_for_the_one_it_names() -> None:
     ]
 
 
+def test_a_mean_that_rounding_puts_a_hair_below_reaches_its_gate() -> None:
+    rows = {"a": {"pass@1": {"value": 0.49999999999999994}}}
+    assert failures(parse_gates(["pass@1=0.5"], [1], ["a"]), rows) == []
+    assert len(failures(parse_gates(["pass@1=0.500001"], [1], ["a"]), rows)) == 1
+
+
 def test_an_unknown_score_holds_no_gate() -> None:
     empty = {"x": scored()}
     assert failures(parse_gates(["pass@1=0"], [1], ["x"]), empty) == ["x: pass@1 is unknown, wanted at least 0"]

@@ -15,7 +15,7 @@ from dc_tools.core.errors import CannotRun, UsageError
 from dc_tools.core.records import Finish
 from dc_tools.rollout.engine import Prompt, Sample, Sampling, sample_seed
 from dc_tools.rollout.exchange import LONGEST_PAUSE_S, Exchange, retry_after
-from dc_tools.rollout.openai import OpenAIEngine, connect
+from dc_tools.rollout.openai import OpenAIEngine, connect, read_key
 from dc_tools.rollout.transformers import TransformersEngine
 
 FENCE = "```python\n"
@@ -289,3 +289,37 @@ def test_an_address_that_is_not_http_is_a_usage_error() -> None:
 )
 def test_retry_after_may_be_seconds_or_a_date(value: str | None, seconds: float) -> None:
     assert retry_after(value, 2.5) == seconds
+
+
+def test_a_server_that_sends_the_key_back_does_not_get_it_into_the_record(server: ChatServer) -> None:
+    server.faults.append(lambda handler: handler.reply(403, {"error": {"message": "bad Bearer sk-SECRET"}}))
+    with engine_at(server.url, api_key="sk-SECRET") as engine:
+        (sample, *_), *_ = engine.generate(PROMPTS[:1], SAMPLING)
+    assert sample.finish is Finish.ERROR
+    assert sample.error is not None and "***" in sample.error and "SECRET" not in sample.error
+
+
+@pytest.mark.parametrize("key", ["sk-\u201cquoted\u201d", "sk-\x01"])
+def test_a_key_that_no_header_may_carry_is_refused_unquoted(tmp_path: Path, key: str) -> None:
+    (tmp_path / "key").write_text(key)
+    with pytest.raises(CannotRun, match="not an API key") as refused:
+        read_key(tmp_path / "key")
+    assert "sk-" not in str(refused.value)
+
+
+def test_a_key_file_is_read_without_the_line_end_of_any_system(tmp_path: Path) -> None:
+    (tmp_path / "key").write_bytes(b"sk-1\r\n")
+    assert read_key(tmp_path / "key") == "sk-1"
+
+
+def test_a_retry_after_that_is_no_time_is_not_believed() -> None:
+    for value in ("nan", "1 Jan 2024 00:00:00 +99999999999999", "Mon, 1 Jan 99999999999999999999 00:00:00 GMT"):
+        assert retry_after(value, 1.5) == 1.5
+    assert retry_after("inf", 1.5) == LONGEST_PAUSE_S
+
+
+def test_answers_that_are_none_become_error_samples(server: ChatServer) -> None:
+    server.faults.extend([answers("\udc80"), answers([]), answers({"x": 1})])
+    with engine_at(server.url, concurrency=1) as engine:
+        (sample, *_), *_ = engine.generate(PROMPTS[:1], Sampling(n=1, max_tokens=4))
+    assert sample.finish is Finish.ERROR
