@@ -13,9 +13,10 @@ from typing import Self
 
 from dc_tools.core.errors import CannotRun
 from dc_tools.core.records import Mode, Problem, Status, TestVerdict, Verdict
+from dc_tools.sandbox import cgroup
 from dc_tools.sandbox.compare import difference, value_difference
 from dc_tools.sandbox.execution import OK, Execution, Executions, Program
-from dc_tools.sandbox.local import LEVELS, CellLost, LocalWorker, Session, WorkerLost
+from dc_tools.sandbox.local import LEVELS, CellLost, LocalWorker, OutOfMemory, Session, WorkerLost
 
 __all__ = ["Execution", "Executions", "JudgePool", "Program", "program_of"]
 
@@ -38,6 +39,8 @@ class JudgePool:
             raise CannotRun("a judge needs at least one worker")
         self.workers = workers
         self.levels, self.packages = levels, packages
+        self._sites = cgroup.sites()
+        cgroup.sweep(self._sites)
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="judge")
         self._idle: list[LocalWorker] = []
         self._closed = False
@@ -91,6 +94,8 @@ class JudgePool:
             try:
                 with self._worker() as worker:
                     return _verdict(list(self._tests(worker, problem, program)), total, worker.level)
+            except OutOfMemory as error:
+                return _verdict([TestVerdict(status=Status.MLE, message=str(error))], total, "")
             except WorkerLost as error:
                 lost.append(error)
         if all(isinstance(error, CellLost) for error in lost):  # twice, and nobody else's cell: its own doing
@@ -122,6 +127,8 @@ class JudgePool:
                         return Executions([Execution(status=Status.CE, message=session.refused)])
                     runs = [self._run_fairly(session, data) for data in inputs]
                     return Executions(runs, session.probes)
+            except OutOfMemory as error:
+                return Executions([Execution(status=Status.MLE, message=str(error))])
             except WorkerLost as error:
                 lost = f"the worker was lost: {error}"
         return Executions([Execution(status=Status.IE, message=lost)])
@@ -154,7 +161,7 @@ class JudgePool:
             return self._idle.pop()
         if self._closed:
             raise CancelledError
-        worker = LocalWorker(self.levels, self.packages)
+        worker = LocalWorker(self.levels, self.packages, self._sites)
         with self._lock:
             self._all.append(worker)
         return worker

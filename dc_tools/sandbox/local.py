@@ -21,6 +21,7 @@ import orjson
 import dc_tools
 from dc_tools.core.errors import CannotRun
 from dc_tools.core.records import Mode, Status
+from dc_tools.sandbox.cgroup import BESIDE_BYTES, Group, Site
 from dc_tools.sandbox.execution import OK, OUTPUT_BYTES, Execution, Program, program_wall_s
 
 LEVELS = ("namespaces", "seccomp")
@@ -42,12 +43,17 @@ class CellLost(WorkerLost):
     """The worker lives, but the part of it that ran this program ended while a test was in hand."""
 
 
+class OutOfMemory(WorkerLost):
+    """The kernel ended more than the test's own process, since together they used more memory than is allowed."""
+
+
 class LocalWorker:
     """One worker process; not for use by two threads at once."""
 
-    def __init__(self, levels: Sequence[str] = LEVELS, packages: Sequence[str] = ()) -> None:
-        self.levels = levels
-        self.packages = packages
+    def __init__(
+        self, levels: Sequence[str] = LEVELS, packages: Sequence[str] = (), sites: Sequence[Site] = ()
+    ) -> None:
+        self.levels, self.packages, self.sites = levels, packages, sites
         self.level = ""
         self._start()
 
@@ -58,7 +64,7 @@ class LocalWorker:
         try:
             yield session
         except (OSError, EOFError) as error:
-            raise WorkerLost(str(error) or "the worker ended") from error
+            raise session.lost(error) from error
         else:
             if session.refused is None:
                 self.send("E", b"")
@@ -72,6 +78,7 @@ class LocalWorker:
         self.kill()
         self._process.wait()
         self._socket.close()
+        self.group.close()
         os.close(self._errors)
 
     def restart(self) -> None:
@@ -103,6 +110,8 @@ class LocalWorker:
             stderr=self._errors, cwd="/", start_new_session=True,
         )
         theirs.close()
+        self.group = Group(self.sites)
+        self.group.add(self._process.pid)
         self._socket = ours
         try:
             kind, payload = self.receive(SLACK_S)
@@ -143,11 +152,13 @@ class Session:
         self._worker, self._program = worker, program
         self.probes = b""
         """The program's probes, as the last run left them."""
+        worker.group.limit((program.limits.memory_mb << 20) + BESIDE_BYTES)
+        self._kills = worker.group.kills()
         try:
             worker.send("S", orjson.dumps(_job(program)))
             kind, payload = worker.receive(SLACK_S)
         except (OSError, EOFError) as error:
-            raise WorkerLost(str(error) or "the worker ended") from error
+            raise self.lost(error) from error
         if kind == "X":
             raise WorkerLost(payload.decode("utf-8", "replace"))
         self.refused = None if kind == "R" else payload.decode("utf-8", "replace")
@@ -158,7 +169,7 @@ class Session:
         worker.send("T", data.encode("utf-8", "surrogatepass"))
         kind, payload = worker.receive(program_wall_s(self._program.limits) + SLACK_S)
         if kind != "r":
-            raise CellLost(f"{payload.decode('utf-8', 'replace')} {worker.said()}")
+            raise self.lost(CellLost(f"{payload.decode('utf-8', 'replace')} {worker.said()}"))
         (size,) = struct.unpack_from("<I", payload)
         head: dict[str, Any] = orjson.loads(payload[4 : 4 + size])
         at, parts = 4 + size, []
@@ -166,7 +177,19 @@ class Session:
             parts.append(payload[at : at + length])
             at += length
         stdout, stderr, value, self.probes = parts
+        if head["exit"] == -signal.SIGKILL and not head["killed"] and self._ran_out_of_memory():
+            head["killed"] = "memory"
         return _execution(self._program, head, stdout, stderr, value)
+
+    def lost(self, error: Exception) -> WorkerLost:
+        """What to raise for a worker that is gone because of `error`."""
+        if self._ran_out_of_memory():
+            return OutOfMemory(f"over {self._program.limits.memory_mb} MiB")
+        return error if isinstance(error, WorkerLost) else WorkerLost(str(error) or "the worker ended")
+
+    def _ran_out_of_memory(self) -> bool:
+        before, self._kills = self._kills, self._worker.group.kills()
+        return self._kills > before
 
 
 def _job(program: Program) -> dict[str, Any]:
@@ -204,11 +227,16 @@ def _status(program: Program, head: dict[str, Any], stdout: bytes, stderr: bytes
     if code == 0:
         return OK, ""
     last = _last_line(stderr)
-    if last.startswith("MemoryError") or (code == -signal.SIGKILL and head["memory_mb"] > 0.9 * limits.memory_mb):
+    if last.startswith("MemoryError") or head["killed"] == "memory" or _looks_out_of_memory(head, limits.memory_mb):
         return Status.MLE, f"over {limits.memory_mb} MiB"
     if code < 0:
         return Status.RE, f"killed by {_signal_name(-code)}"
     return Status.RE, last or f"exit code {code}"
+
+
+def _looks_out_of_memory(head: dict[str, Any], memory_mb: int) -> bool:
+    """Where no control group tells: killed by somebody else while near the limit."""
+    return bool(head["exit"] == -signal.SIGKILL and head["memory_mb"] > 0.9 * memory_mb)
 
 
 def _signal_name(number: int) -> str:

@@ -84,7 +84,7 @@ def test_other_outputs_clear_a_near_match_with_an_evaluation_set_but_not_an_equa
     against = tmp_path / "eval.jsonl"
     against.write_bytes(record("e", PATH, ("1", "2")) + b"\n")
     near = PATH.replace("Find the", "Find, please, the")
-    lines = [record("a", near, ("1", "3")), record("b", near + " Thanks", ("1", "2")), record("c", PATH, ("1", "3"))]
+    lines = [record("a", near, ("1", "3")), record("b", near + " Thanks", ("1", "2")), record("c", PATH, ("1", "4"))]
     out, _ = dedup("--against", against, "--threshold", 0.8, stdin=b"\n".join(lines))
     assert [row["id"] for row in rows_of(out)] == ["a"]
 

@@ -1,5 +1,6 @@
 """A small server that speaks /v1 around a real engine, and misbehaves when told to."""
 
+import contextlib
 import json
 import threading
 from collections import deque
@@ -158,6 +159,15 @@ def cuts(handler: Handler) -> None:
 def hangs(handler: Handler) -> None:
     """A fault: no answer until the test ends."""
     handler.server.released.wait(DEADLINE_S)
+    drops(handler)
+
+
+def trickles(handler: Handler) -> None:
+    """A fault: an answer that comes byte by byte, quicker than any wait for the next one, and never ends."""
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+    with contextlib.suppress(OSError):
+        while not handler.server.released.wait(0.02):
+            handler.wfile.write(b" ")
     drops(handler)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rollout_server import ChatServer, answers, cuts, drops, hangs, serving, status
+from rollout_server import ChatServer, answers, cuts, drops, hangs, serving, status, trickles
 from tiny_model import examples, messages_of
 
 from dc_tools.core.errors import CannotRun, UsageError
@@ -146,8 +146,11 @@ def test_a_passing_fault_is_tried_again(server: ChatServer, fault: Callable[[Any
     assert len(server.bodies) == 6
 
 
-def test_a_server_that_hangs_is_given_up_after_the_timeout_and_tried_again(server: ChatServer) -> None:
-    server.faults.append(hangs)
+@pytest.mark.parametrize("fault", [hangs, trickles])
+def test_a_server_that_does_not_finish_is_given_up_after_the_timeout_and_tried_again(
+    server: ChatServer, fault: Callable[[Any], None]
+) -> None:
+    server.faults.append(fault)
     with engine_at(server.url, timeout_s=0.3) as engine:
         groups = list(engine.generate(PROMPTS[:1], SAMPLING))
     assert [s.finish is Finish.ERROR for s in groups[0]] == [False] * 3

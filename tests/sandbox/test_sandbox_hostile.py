@@ -14,6 +14,7 @@ from programs import ESCAPES, EXHAUSTION, HACKS, HONEST, INFRASTRUCTURE, Case
 
 from dc_tools.core.errors import CannotRun
 from dc_tools.core.records import Problem, Test, Verdict, encode
+from dc_tools.sandbox import cgroup
 from dc_tools.sandbox.judge import JudgePool
 
 CASES = [*ESCAPES, *HACKS, *INFRASTRUCTURE, *HONEST, *EXHAUSTION]
@@ -56,8 +57,8 @@ def children(pid: int) -> set[int]:
 
 
 def traces() -> tuple[list[str], set[str]]:
-    """Mounts, and the names in the folders that programs might have reached."""
-    places = ("/", "/tmp", "/dev/shm", "/root", os.getcwd())
+    """Mounts, and the names in the folders that programs might have reached, control groups among them."""
+    places = ("/", "/tmp", "/dev/shm", "/root", os.getcwd(), *(str(site.folder) for site in cgroup.sites()))
     names = {f"{place}/{name}" for place in places if os.access(place, os.R_OK) for name in os.listdir(place)}
     return Path("/proc/self/mountinfo").read_text().splitlines(), names
 
@@ -109,4 +110,6 @@ def test_after_all_of_it_the_same_workers_judge_and_nothing_is_left(judged):
     wait_until(lambda: descendants(os.getpid()) <= judged.around, 5)
     mounts, names = traces()
     assert mounts == judged.traces[0]
-    assert not {name for name in names - judged.traces[1] if name.split("/")[-1] in {"x", "a", "mark", "sda", "0", "1"}}
+    ours = {"x", "a", "mark", "sda", "0", "1"}
+    new = {name.split("/")[-1] for name in names - judged.traces[1]}
+    assert not {name for name in new if name in ours or name.startswith(cgroup.PREFIX)}
