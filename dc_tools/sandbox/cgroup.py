@@ -9,7 +9,7 @@ import fcntl
 import os
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,7 +33,7 @@ class Site:
 class Group:
     """One worker's group. `memory` says whether it bounds memory."""
 
-    def __init__(self, sites: list[Site]) -> None:
+    def __init__(self, sites: Sequence[Site]) -> None:
         self._parts: list[tuple[Site, Path, int]] = []
         self._limit = 0
         name = PREFIX + secrets.token_hex(6)
@@ -112,7 +112,7 @@ def sites(root: Path = Path("/")) -> list[Site]:
     return list(dict.fromkeys(found.values()))
 
 
-def sweep(places: list[Site]) -> None:
+def sweep(places: Sequence[Site]) -> None:
     """Remove the groups of graders that have ended."""
     for site in places:
         with contextlib.suppress(OSError):

@@ -16,8 +16,8 @@ from dc_tools.sandbox.local import LocalWorker
 
 SITES = cgroup.sites()
 BOUNDED = frozenset(name for site in SITES for name in site.controllers)
-needs_memory = pytest.mark.skipif("memory" not in BOUNDED, reason="no control group that bounds memory can be made here")
-needs_pids = pytest.mark.skipif("pids" not in BOUNDED, reason="no control group that bounds processes can be made here")
+needs_memory = pytest.mark.skipif("memory" not in BOUNDED, reason="no control group here can bound memory")
+needs_pids = pytest.mark.skipif("pids" not in BOUNDED, reason="no control group here can bound processes")
 
 AFTER_A_LINE = "import sys, threading, time\nsys.stdin.readline()\n"
 THREADS = """
