@@ -42,6 +42,10 @@ class CheckerType(StrEnum):
 
     DEFAULT = "default"
     FLOAT = "float"
+    YESNO = "yesno"
+    WORDS = "words"
+    UNORDERED = "unordered"
+    CUSTOM = "custom"
 
 
 class Status(StrEnum):
@@ -92,10 +96,18 @@ class Entry(Struct):
 
 
 class Checker(Struct):
-    """How outputs are compared; `tolerance` is relative and absolute, for `float` only."""
+    """How outputs are compared.
+
+    A `custom` checker is a program, called as testlib's are: `checker input.txt output.txt answer.txt` (the test's
+    input, the program's output, the expected output); exit code 0 accepts, 1 and 2 do not, any other is IE.
+    """
 
     type: CheckerType = CheckerType.DEFAULT
     tolerance: float | None = None
+    """Relative and absolute, for `float` only."""
+    code: str = ""
+    """Source of a `custom` checker."""
+    lang: str = "python"
 
 
 class Limits(Struct):
@@ -169,6 +181,8 @@ class Rollout(Struct):
     seed: int | None = None
     tokens: Tokens | None = None
     code: str | None = None
+    lang: str = "python"
+    """The language of `code`."""
     verdict: Verdict | None = None
     error: str | None = None
 

@@ -1,4 +1,10 @@
-"""A program to run and what running it gave: the values that cross the border between judge and backend."""
+"""What crosses the border between the judge and a backend: a program to run, and what running it gave.
+
+A backend gives `Worker`s; everything that knows what a right answer is stays on the judge's side of this file.
+"""
+
+from contextlib import AbstractContextManager
+from typing import Protocol
 
 from msgspec import Struct, field
 
@@ -17,7 +23,15 @@ class Program(Struct):
     entry: Entry | None = None
     limits: Limits = field(default_factory=Limits)
     probes: int = 0
-    """Bytes of the buffer `__probes__` that the program finds among its globals."""
+    """Bytes of the buffer `__probes__` that the program finds among its globals (Python)."""
+    lang: str = "python"
+    """A name from sandbox/languages.py."""
+    argv: list[str] = []
+    """Arguments after the program's name."""
+    files: dict[str, bytes] = {}
+    """Files in the working folder of every run, by relative name."""
+    fetch: list[str] = []
+    """Files of the working folder to bring back after a run, by relative name."""
 
 
 class Execution(Struct):
@@ -27,11 +41,17 @@ class Execution(Struct):
     output: str = ""
     """Stdout, undecodable bytes as U+FFFD; in function mode JSON text of the value, '' where none came."""
     stderr: str = ""
+    """The end of it."""
+    exit_code: int | None = None
+    """Negative for the signal that ended it, None where it did not end by itself."""
     time_s: float = 0.0
+    """CPU seconds."""
     memory_mb: float = 0.0
     message: str = ""
     idle: bool = False
     """A TLE by wall time: the program slept or waited, or the machine was too busy to run it."""
+    files: dict[str, bytes] = {}
+    """What `Program.fetch` asked for and the run left."""
 
 
 class Executions(Struct):
@@ -39,6 +59,54 @@ class Executions(Struct):
 
     runs: list[Execution]
     probes: bytes = b""
+    isolation: str = ""
+
+
+class WorkerLost(Exception):
+    """The worker ended, or did not answer in time: what it was running has no verdict."""
+
+
+class CellLost(WorkerLost):
+    """The worker lives, but the part of it that ran this program ended while a test was in hand."""
+
+
+class OutOfMemory(WorkerLost):
+    """The kernel ended more than the test's own process, since together they used more memory than is allowed."""
+
+
+class Session(Protocol):
+    """One program in a worker."""
+
+    refused: str | None
+    """The compiler's message where it would not have the program."""
+    probes: bytes
+
+    def run(self, data: str) -> Execution | None:
+        """Run on one input. None, from a fast session only: run it in a fresh process to know. Errors: `WorkerLost`."""
+        ...
+
+
+class Worker(Protocol):
+    """What runs programs, one at a time."""
+
+    backend: str
+    """`local`, `docker` or `remote`."""
+    level: str
+    """What holds the programs."""
+    offers_fast: bool
+    """Whether `session(fast=True)` is to be had: all inputs in one process, for programs that behave."""
+
+    def session(self, program: Program, *, fast: bool = False) -> AbstractContextManager[Session]:
+        """Compile a program and keep it ready. Errors: `WorkerLost`, here and from `Session.run`."""
+        ...
+
+    def kill(self) -> None:
+        """End what is running; may be called from another thread. The worker is of no use afterwards."""
+        ...
+
+    def close(self) -> None:
+        """End the worker and give back all it holds."""
+        ...
 
 
 def program_wall_s(limits: Limits) -> float:
