@@ -80,9 +80,14 @@ class Session(Protocol):
     refused: str | None
     """The compiler's message where it would not have the program."""
     probes: bytes
+    memory_mb: float
+    """Of a fast session, once it is over: the largest resident size of its process."""
 
-    def run(self, data: str) -> Execution | None:
-        """Run on one input. None, from a fast session only: run it in a fresh process to know. Errors: `WorkerLost`."""
+    def run(self, data: str, files: dict[str, bytes] | None = None) -> Execution | None:
+        """Run on one input, with `files` beside the program's own.
+
+        None, from a fast session only: run it in a fresh process to know. Errors: `WorkerLost`.
+        """
         ...
 
 
@@ -95,6 +100,8 @@ class Worker(Protocol):
     """What holds the programs."""
     offers_fast: bool
     """Whether `session(fast=True)` is to be had: all inputs in one process, for programs that behave."""
+    offers_files: bool
+    """Whether programs can be given files."""
 
     def session(self, program: Program, *, fast: bool = False) -> AbstractContextManager[Session]:
         """Compile a program and keep it ready. Errors: `WorkerLost`, here and from `Session.run`."""

@@ -1,11 +1,10 @@
-"""The walls around untrusted programs: namespaces, a minimal root, landlock, seccomp and limits, by raw system calls.
+"""The walls around untrusted programs: namespaces, a minimal root, landlock and limits, by raw system calls.
 
 Standard library only, since this runs inside the worker. Linux on x86-64. What a wall does not promise: protection from
 bugs of the kernel itself.
 """
 
 import ctypes
-import errno
 import os
 import resource
 import stat
@@ -28,7 +27,7 @@ MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC = 1, 2, 4, 8
 MS_REMOUNT, MS_BIND, MS_REC, MS_PRIVATE, MS_RELATIME = 32, 4096, 16384, 1 << 18, 1 << 21
 MNT_DETACH = 2
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS = 1, 4, 38
-SYS_SECCOMP, SYS_CLONE3, SYS_CLOSE_RANGE, SYS_PIVOT_ROOT, SYS_CAPSET = 317, 435, 436, 155, 126
+SYS_CLONE3, SYS_CLOSE_RANGE, SYS_PIVOT_ROOT, SYS_CAPSET = 435, 436, 155, 126
 SYS_LANDLOCK_CREATE, SYS_LANDLOCK_ADD, SYS_LANDLOCK_RESTRICT = 444, 445, 446
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -155,6 +154,7 @@ def _remount_read_only(target: str) -> None:
 
 # -- landlock ---------------------------------------------------------------------------------------------------------
 
+_EXECUTE = 1
 _READ = 1 << 2 | 1 << 3
 _WRITE_FILE = 1 << 1
 _TMP_RIGHTS = _READ | _WRITE_FILE | 1 << 4 | 1 << 5 | 1 << 7 | 1 << 8
@@ -171,117 +171,36 @@ def landlock_version() -> int:
         return 0
 
 
-def landlock(version: int, readable: Sequence[str], writable: Sequence[str]) -> None:
-    """Allow reading below `readable`, plain files and folders below `writable`, and nothing else, for good.
+def ruleset(version: int, readable: Sequence[str], writable: Sequence[str], runnable: Sequence[str] = ()) -> int:
+    """A descriptor of rules: read below `readable`, plain files and folders below `writable`, nothing else.
 
-    Links, devices, sockets, TCP, signals to outsiders and abstract sockets are refused as far as `version` knows them.
+    `runnable` may be read and executed. Links, devices, sockets, TCP, signals to outsiders and abstract sockets are
+    refused as far as `version` knows them.
     """
     rights = (1 << _FS_BITS.get(version, 16)) - 1
     attributes = struct.pack("QQQ", rights, 3, 3)[: 8 if version < 4 else 16 if version < 6 else 24]
-    ruleset = syscall(SYS_LANDLOCK_CREATE, ctypes.create_string_buffer(attributes, len(attributes)), len(attributes), 0)
-    for paths, allowed in ((readable, _READ), (writable, _TMP_RIGHTS | _TRUNCATE)):
+    made = syscall(SYS_LANDLOCK_CREATE, ctypes.create_string_buffer(attributes, len(attributes)), len(attributes), 0)
+    os.set_inheritable(made, False)
+    for paths, allowed in ((readable, _READ), (writable, _TMP_RIGHTS | _TRUNCATE), (runnable, _READ | _EXECUTE)):
         for path in paths:
             handle = os.open(path, os.O_PATH | os.O_CLOEXEC)
             folder = stat.S_ISDIR(os.fstat(handle).st_mode)
             wanted = allowed if folder else (allowed | (_WRITE_FILE if path == "/dev/null" else 0)) & ~(1 << 3)
             rule = ctypes.create_string_buffer(struct.pack("=Qi", wanted & rights, handle), 12)
-            syscall(SYS_LANDLOCK_ADD, ruleset, 1, rule, 0)
+            syscall(SYS_LANDLOCK_ADD, made, 1, rule, 0)
             os.close(handle)
-    syscall(SYS_LANDLOCK_RESTRICT, ruleset, 0)
-    os.close(ruleset)
+    return made
+
+
+def obey(rules: int) -> None:
+    """Hold to a ruleset from here on, for good, and close it."""
+    syscall(SYS_LANDLOCK_RESTRICT, rules, 0)
+    os.close(rules)
 
 
 def no_new_privileges() -> None:
     """Never again gain rights by exec; landlock and seccomp ask for it."""
     _checked(_libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs")
-
-
-# -- seccomp ----------------------------------------------------------------------------------------------------------
-
-_ALLOWED = {
-    "read": 0, "write": 1, "close": 3, "stat": 4, "fstat": 5, "lstat": 6, "poll": 7, "lseek": 8, "mmap": 9,
-    "mprotect": 10, "munmap": 11, "brk": 12, "rt_sigaction": 13, "rt_sigprocmask": 14, "rt_sigreturn": 15, "ioctl": 16,
-    "pread64": 17, "pwrite64": 18, "readv": 19, "writev": 20, "access": 21, "pipe": 22, "select": 23, "sched_yield": 24,
-    "mremap": 25, "msync": 26, "mincore": 27, "madvise": 28, "dup": 32, "dup2": 33, "pause": 34, "nanosleep": 35,
-    "getitimer": 36, "alarm": 37, "setitimer": 38, "getpid": 39, "exit": 60, "uname": 63,
-    "flock": 73, "fsync": 74, "fdatasync": 75, "truncate": 76, "ftruncate": 77, "getdents": 78, "getcwd": 79,
-    "chdir": 80, "fchdir": 81, "rename": 82, "mkdir": 83, "rmdir": 84, "open": 2, "creat": 85, "unlink": 87,
-    "readlink": 89, "chmod": 90, "umask": 95, "gettimeofday": 96, "getrlimit": 97, "getrusage": 98, "sysinfo": 99,
-    "times": 100, "getuid": 102, "getgid": 104, "geteuid": 107, "getegid": 108, "getppid": 110, "getpgrp": 111,
-    "getgroups": 115, "getpgid": 121, "getsid": 124, "rt_sigpending": 127, "rt_sigtimedwait": 128,
-    "rt_sigsuspend": 130, "sigaltstack": 131, "arch_prctl": 158, "gettid": 186, "time": 201, "futex": 202,
-    "sched_getaffinity": 204, "getdents64": 217, "set_tid_address": 218, "restart_syscall": 219,
-    "clock_gettime": 228, "clock_getres": 229, "clock_nanosleep": 230, "exit_group": 231, "epoll_wait": 232,
-    "epoll_ctl": 233, "openat": 257, "mkdirat": 258, "newfstatat": 262, "unlinkat": 263,
-    "renameat": 264, "readlinkat": 267, "faccessat": 269, "pselect6": 270, "ppoll": 271, "set_robust_list": 273,
-    "epoll_pwait": 281, "eventfd2": 290, "epoll_create1": 291, "dup3": 292, "pipe2": 293, "preadv": 295,
-    "pwritev": 296, "getrandom": 318, "membarrier": 324, "statx": 332, "rseq": 334,
-    "close_range": 436, "faccessat2": 439, "wait4": 61, "setrlimit": 160, "setsid": 112,
-}
-_SIGNALS = {"kill": 62, "tgkill": 234}
-_PRLIMIT, _FCNTL, _SOCKETPAIR = 302, 72, 53
-_SENDTO, _RECVFROM = 44, 45
-_OWNER_COMMANDS = (8, 10, 15)
-"""F_SETOWN, F_SETSIG, F_SETOWN_EX: they make the kernel send signals to others."""
-_STREAMS = (1, 0x801, 0x80001, 0x80801)
-"""SOCK_STREAM, with and without SOCK_NONBLOCK and SOCK_CLOEXEC."""
-_CLONE = 56
-_CLONE_THREAD = 0x00010000
-_CLONE_NEW = 0x7E020000 | 0x00000080
-_LOAD, _RETURN, _EQUAL, _AT_LEAST, _ANY_BIT = 0x20, 0x06, 0x15, 0x35, 0x45
-_RET_ALLOW, _RET_ERRNO, _RET_KILL = 0x7FFF0000, 0x00050000, 0x80000000
-_AUDIT_ARCH_X86_64 = 0xC000003E
-_Step = tuple[int, int, int, int]
-"""One instruction of the filter: code, jump if true, jump if false, operand."""
-_ALLOW: _Step = (_RETURN, 0, 0, _RET_ALLOW)
-_DENY: _Step = (_RETURN, 0, 0, _RET_ERRNO | errno.EPERM)
-_kept_alive: list[object] = []
-"""Filter bodies, which the kernel reads through a pointer."""
-
-
-def seccomp_program(own_pid: int | None = None) -> ctypes.Array[ctypes.c_char]:
-    """The system calls a program may make; all others fail with EPERM, calls of another architecture kill.
-
-    Threads may be made, processes not; a pair of connected sockets (asyncio wants one), but no other socket. Without a
-    pid namespace `own_pid` is the only process that may be signalled.
-    """
-    load_arch, load_number = (_LOAD, 0, 0, 4), (_LOAD, 0, 0, 0)
-    kill = (_RETURN, 0, 0, _RET_KILL)
-    steps: list[_Step] = [
-        load_arch, (_EQUAL, 1, 0, _AUDIT_ARCH_X86_64), kill,
-        load_number, (_AT_LEAST, 0, 1, 0x40000000), kill,
-        (_EQUAL, 0, 1, SYS_CLONE3), (_RETURN, 0, 0, _RET_ERRNO | errno.ENOSYS),
-        (_EQUAL, 0, 5, _CLONE), _argument(0),
-        (_ANY_BIT, 2, 0, _CLONE_NEW), (_ANY_BIT, 0, 1, _CLONE_THREAD), _ALLOW, _DENY,
-        *_when(_FCNTL, 1, _OWNER_COMMANDS, _DENY, _ALLOW),
-        *_when(_PRLIMIT, 0, (0,), _ALLOW, _DENY),
-        *_when(_SOCKETPAIR, 1, _STREAMS, _ALLOW, _DENY),
-    ]
-    for number in sorted({*_ALLOWED.values(), _SENDTO, _RECVFROM}):
-        steps += [(_EQUAL, 0, 1, number), _ALLOW]
-    for number in _SIGNALS.values():
-        steps += [(_EQUAL, 0, 1, number), _ALLOW] if own_pid is None else _when(number, 0, (own_pid,), _ALLOW, _DENY)
-    steps.append(_DENY)
-    code = b"".join(struct.pack("HBBI", *step) for step in steps)
-    body = ctypes.create_string_buffer(code, len(code))
-    head = ctypes.create_string_buffer(struct.pack("HxxxxxxQ", len(steps), ctypes.addressof(body)), 16)
-    _kept_alive.append(body)
-    return head
-
-
-def _argument(index: int) -> _Step:
-    return (_LOAD, 0, 0, 16 + 8 * index)
-
-
-def _when(number: int, index: int, values: Sequence[int], then: _Step, otherwise: _Step) -> list[_Step]:
-    """Steps for one call: `then` where argument `index` is one of `values`, `otherwise` where it is not."""
-    tests = [(_EQUAL, len(values) - i, 0, value) for i, value in enumerate(values)]
-    return [(_EQUAL, 0, len(values) + 3, number), _argument(index), *tests, otherwise, then]
-
-
-def seccomp(program: ctypes.Array[ctypes.c_char]) -> None:
-    """Obey `program` from here on."""
-    syscall(SYS_SECCOMP, 1, 0, program)
 
 
 # -- limits and rights ------------------------------------------------------------------------------------------------
@@ -305,16 +224,22 @@ def limit_memory(size: int) -> None:
 
 def limit(cpu_s: float, output_bytes: int, *, threads: int) -> None:
     """Hard limits of one test; memory is limited earlier, by the cell. The stack may be grown by the program itself."""
-    seconds = int(cpu_s) + 2
-    pairs = [
-        (resource.RLIMIT_CPU, seconds), (resource.RLIMIT_FSIZE, output_bytes), (resource.RLIMIT_NOFILE, MAX_FILES),
-        (resource.RLIMIT_CORE, 0), (resource.RLIMIT_MSGQUEUE, 0), (resource.RLIMIT_MEMLOCK, 0),
-        (resource.RLIMIT_NPROC, threads),
-    ]
-    hard_stack = resource.getrlimit(resource.RLIMIT_STACK)[1]
-    soft_stack = STACK_BYTES if hard_stack == resource.RLIM_INFINITY else min(STACK_BYTES, hard_stack)
-    resource.setrlimit(resource.RLIMIT_STACK, (soft_stack, hard_stack))
-    for which, value in pairs:
-        hard = resource.getrlimit(which)[1]
-        bound = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    limit_stack(STACK_BYTES, keep_hard=True)
+    for which, value in (
+        (resource.RLIMIT_CPU, int(cpu_s) + 2), (resource.RLIMIT_FSIZE, output_bytes),
+        (resource.RLIMIT_NOFILE, MAX_FILES), (resource.RLIMIT_CORE, 0), (resource.RLIMIT_MSGQUEUE, 0),
+        (resource.RLIMIT_MEMLOCK, 0), (resource.RLIMIT_NPROC, threads),
+    ):
+        bound = _within(value, resource.getrlimit(which)[1])
         resource.setrlimit(which, (bound, bound))
+
+
+def limit_stack(size: int, *, keep_hard: bool = False) -> None:
+    """Bound the stack; `keep_hard` lets the program ask for more."""
+    hard = resource.getrlimit(resource.RLIMIT_STACK)[1]
+    soft = _within(size, hard)
+    resource.setrlimit(resource.RLIMIT_STACK, (soft, hard if keep_hard else soft))
+
+
+def _within(value: int, hard: int) -> int:
+    return value if hard == resource.RLIM_INFINITY else min(value, hard)

@@ -5,20 +5,31 @@
 
 import contextlib
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from dc_tools.core.errors import CannotRun
-from dc_tools.core.records import Mode, Problem, Status, TestVerdict, Verdict
+from dc_tools.core.records import Problem, Status, Verdict
 from dc_tools.sandbox import cgroup
-from dc_tools.sandbox.compare import difference, value_difference
-from dc_tools.sandbox.execution import OK, Execution, Executions, Program
-from dc_tools.sandbox.local import LEVELS, CellLost, LocalWorker, OutOfMemory, Session, WorkerLost
+from dc_tools.sandbox.execution import (
+    CellLost,
+    Execution,
+    Executions,
+    OutOfMemory,
+    Program,
+    Session,
+    Worker,
+    WorkerLost,
+)
+from dc_tools.sandbox.languages import PYTHON, language
+from dc_tools.sandbox.levels import SAFE
+from dc_tools.sandbox.local import LocalWorker
+from dc_tools.sandbox.trial import Rules, Trial, program_of
 
-__all__ = ["Execution", "Executions", "JudgePool", "Program", "program_of"]
+__all__ = ["Execution", "Executions", "JudgePool", "Program", "Rules", "program_of"]
 
 ATTEMPTS = 2
 """Times a solution is started before a lost worker makes it IE."""
@@ -28,23 +39,25 @@ PRESSURE_PERCENT = 20.0
 
 
 class JudgePool:
-    """Judges programs on `workers` jailed processes; use as a context manager. `levels`: isolation to try, in order;
-    `packages`: what programs may import beside the standard library, imported beforehand.
+    """Judges programs on `workers` workers; use as a context manager. `connect` makes a worker; without it they are
+    processes on this machine, with `levels` of isolation to try, in order, and `packages` that programs may import.
 
     Errors: `CannotRun` on the first use where the machine offers no isolation. Other failures are IE verdicts.
     """
 
-    def __init__(self, workers: int = 1, levels: Sequence[str] = LEVELS, packages: Sequence[str] = ()) -> None:
+    def __init__(
+        self, workers: int = 1, levels: Sequence[str] = SAFE, packages: Sequence[str] = (), *,
+        rules: Rules | None = None, connect: Callable[[], Worker] | None = None,
+    ) -> None:
         if workers < 1:
             raise CannotRun("a judge needs at least one worker")
         self.workers = workers
-        self.levels, self.packages = levels, packages
-        self._sites = cgroup.sites()
-        cgroup.sweep(self._sites)
+        self.rules = rules or Rules()
+        self._connect = connect or local_workers(levels, packages)
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="judge")
-        self._idle: list[LocalWorker] = []
+        self._idle: list[Worker] = []
         self._closed = False
-        self._all: list[LocalWorker] = []
+        self._all: list[Worker] = []
         self._lock = threading.Lock()
         self._turns = _Turns()
 
@@ -68,13 +81,13 @@ class JudgePool:
             worker.close()
         self._all = []
 
-    def submit(self, problem: Problem, code: str) -> "Future[Verdict]":
+    def submit(self, problem: Problem, code: str, lang: str = PYTHON) -> "Future[Verdict]":
         """Judge `code` on the problem's tests, in order, up to the first that fails."""
-        return self._threads.submit(self._judge, problem, code)
+        return self._threads.submit(self._judge, problem, code, lang)
 
-    def judge(self, problem: Problem, code: str) -> Verdict:
+    def judge(self, problem: Problem, code: str, lang: str = PYTHON) -> Verdict:
         """`submit`, and wait."""
-        return self.submit(problem, code).result()
+        return self.submit(problem, code, lang).result()
 
     def submit_execute(self, program: Program, inputs: list[str]) -> "Future[Executions]":
         """Run `program` on each input without judging; a CE or a lost worker gives one run and ends it."""
@@ -84,39 +97,29 @@ class JudgePool:
         """`submit_execute`, and wait."""
         return self.submit_execute(program, inputs).result()
 
-    def _judge(self, problem: Problem, code: str) -> Verdict:
-        total = len(problem.tests)
-        if total == 0:
-            return Verdict(status=Status.IE, passed=0, total=0, message="the problem has no tests")
-        program = program_of(problem, code)
+    def _judge(self, problem: Problem, code: str, lang: str) -> Verdict:
+        if language(lang) is None:
+            return _internal(f"programs in '{lang}' cannot be run here; python and cpp can", len(problem.tests))
+        trial = Trial(problem, code, lang, self.rules)
+        if not trial.tests:
+            return _internal("the problem has no tests", 0)
         lost: list[WorkerLost] = []
         while len(lost) < ATTEMPTS:
+            worker = None
             try:
                 with self._worker() as worker:
-                    return _verdict(list(self._tests(worker, problem, program)), total, worker.level)
+                    trial.run(worker, self._run_fairly)
+                    return trial.verdict(worker)
             except OutOfMemory as error:
-                return _verdict([TestVerdict(status=Status.MLE, message=str(error))], total, "")
+                trial.refuse(Status.MLE, str(error))
+                return trial.verdict(worker)
             except WorkerLost as error:
                 lost.append(error)
         if all(isinstance(error, CellLost) for error in lost):  # twice, and nobody else's cell: its own doing
-            return _verdict([TestVerdict(status=Status.RE, message="it brought the process around it down")], total, "")
-        return Verdict(status=Status.IE, passed=0, total=total, message=f"the worker was lost: {lost[-1]}")
-
-    def _tests(self, worker: LocalWorker, problem: Problem, program: Program) -> Iterator[TestVerdict]:
-        compare = value_difference if problem.mode is Mode.FUNCTION else difference
-        with worker.session(program) as session:
-            if session.refused is not None:
-                yield TestVerdict(status=Status.CE, message=session.refused)
-                return
-            for test in problem.tests:
-                run = self._run_fairly(session, test.input)
-                status, message = run.status, run.message
-                if status == OK:
-                    found = compare(test.output, run.output, problem.checker)
-                    status, message = (Status.AC, "") if found is None else (Status.WA, found)
-                yield TestVerdict(status=Status(status), message=message, time_s=run.time_s, memory_mb=run.memory_mb)
-                if status != Status.AC:
-                    return
+            trial.refuse(Status.RE, "it brought the process around it down")
+        else:
+            trial.refuse(Status.IE, f"the worker was lost: {lost[-1]}")
+        return trial.verdict(worker)
 
     def _execute(self, program: Program, inputs: list[str]) -> Executions:
         lost = ""
@@ -124,28 +127,28 @@ class JudgePool:
             try:
                 with self._worker() as worker, worker.session(program) as session:
                     if session.refused is not None:
-                        return Executions([Execution(status=Status.CE, message=session.refused)])
-                    runs = [self._run_fairly(session, data) for data in inputs]
-                    return Executions(runs, session.probes)
+                        return Executions([Execution(status=Status.CE, message=session.refused)], b"", worker.level)
+                    runs = [run for data in inputs if (run := self._run_fairly(session, data))]
+                    return Executions(runs, session.probes, worker.level)
             except OutOfMemory as error:
                 return Executions([Execution(status=Status.MLE, message=str(error))])
             except WorkerLost as error:
                 lost = f"the worker was lost: {error}"
         return Executions([Execution(status=Status.IE, message=lost)])
 
-    def _run_fairly(self, session: Session, data: str) -> Execution:
+    def _run_fairly(self, session: Session, data: str) -> Execution | None:
         """One run; where it was idle while the machine was under pressure, another try with no other test beside it."""
         with self._turns.shared():
             run = session.run(data)
         for _ in range(REQUEUES):
-            if not (run.idle and _under_pressure()):
+            if run is None or not (run.idle and _under_pressure()):
                 break
             with self._turns.alone():
                 run = session.run(data)
         return run
 
     @contextlib.contextmanager
-    def _worker(self) -> Iterator[LocalWorker]:
+    def _worker(self) -> Iterator[Worker]:
         worker = self._take_worker()
         try:
             yield worker
@@ -156,12 +159,12 @@ class JudgePool:
             raise
         self._idle.append(worker)
 
-    def _take_worker(self) -> LocalWorker:
+    def _take_worker(self) -> Worker:
         with contextlib.suppress(IndexError):
             return self._idle.pop()
         if self._closed:
             raise CancelledError
-        worker = LocalWorker(self.levels, self.packages, self._sites)
+        worker = self._connect()
         with self._lock:
             self._all.append(worker)
         return worker
@@ -203,19 +206,15 @@ class _Turns:
                 self._changed.notify_all()
 
 
-def program_of(problem: Problem, code: str) -> Program:
-    """The program that a solution of `problem` is."""
-    return Program(code=code, mode=problem.mode, entry=problem.entry, limits=problem.limits)
+def local_workers(levels: Sequence[str] = SAFE, packages: Sequence[str] = ()) -> Callable[[], Worker]:
+    """Makes workers on this machine; what killed runs left of control groups is swept first."""
+    sites = cgroup.sites()
+    cgroup.sweep(sites)
+    return lambda: LocalWorker(levels, packages, sites)
 
 
-def _verdict(tests: list[TestVerdict], total: int, level: str) -> Verdict:
-    passed = sum(test.status is Status.AC for test in tests)
-    last = tests[-1]
-    return Verdict(
-        status=Status.AC if passed == total else last.status, passed=passed, total=total, tests=tests,
-        time_s=round(sum(test.time_s for test in tests), 4), memory_mb=max(test.memory_mb for test in tests),
-        isolation=level, message=last.message,
-    )
+def _internal(message: str, total: int) -> Verdict:
+    return Verdict(status=Status.IE, passed=0, total=total, message=message)
 
 
 def _under_pressure() -> bool:

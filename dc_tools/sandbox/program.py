@@ -70,25 +70,18 @@ def prelude() -> dict[str, Any]:
 
 def run(code: types.CodeType, job: dict[str, Any], probes: Any) -> NoReturn:
     """Be the program: never returns, ends with the exit code that a real interpreter would end with."""
-    arguments: list[Any] = []
-    if job["entry"]:
-        arguments = json.loads(_all_of(0))
-        os.ftruncate(0, 0)
-        os.lseek(0, 0, os.SEEK_SET)
-    namespace = _main_module()
+    values = arguments(job)
+    namespace = main_module(job)
     if probes is not None:
         namespace["__probes__"] = probes
-    _open_standard_streams()
+    open_standard_streams()
     random.seed(0)
     gc.enable()
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    sys.setrecursionlimit(sys.getrecursionlimit() + _depth())
+    sys.setrecursionlimit(sys.getrecursionlimit() + depth())
     exit_code = 0
     try:
-        if job["entry"]:
-            _call(code, namespace, job["entry"], arguments)
-        else:
-            exec(code, namespace)
+        execute(code, namespace, job, values)
     except SystemExit as stop:
         exit_code = _exit_code(stop)
     except BaseException as error:
@@ -97,7 +90,25 @@ def run(code: types.CodeType, job: dict[str, Any], probes: Any) -> NoReturn:
     os._exit(_finish(exit_code, namespace))
 
 
-def _open_standard_streams() -> None:
+def execute(code: types.CodeType, namespace: dict[str, Any], job: dict[str, Any], values: list[Any]) -> None:
+    """Run the program in `namespace`, or call the function it defines and write its value."""
+    if job["entry"]:
+        _call(code, namespace, job["entry"], values)
+    else:
+        exec(code, namespace)
+
+
+def arguments(job: dict[str, Any]) -> list[Any]:
+    """The arguments of the call, which are what stdin holds; stdin is empty then."""
+    if not job["entry"]:
+        return []
+    found: list[Any] = json.loads(os.pread(0, os.fstat(0).st_size, 0))
+    os.ftruncate(0, 0)
+    return found
+
+
+def open_standard_streams() -> None:
+    """New `sys.stdin`, `sys.stdout`, `sys.stderr` on descriptors 0, 1, 2."""
     stdin = io.TextIOWrapper(io.BufferedReader(io.FileIO(0, closefd=False)), "utf-8", "surrogateescape")
     stdout = io.TextIOWrapper(io.BufferedWriter(io.FileIO(1, "w", closefd=False)), "utf-8")
     stderr_bytes = io.BufferedWriter(io.FileIO(2, "w", closefd=False))
@@ -107,13 +118,18 @@ def _open_standard_streams() -> None:
     )
 
 
-def _main_module() -> dict[str, Any]:
+def forget_ourselves() -> None:
+    """Take our own modules out of what a program can import."""
     for name in [n for n in sys.modules if n.startswith("dc_tools")]:
         del sys.modules[name]
     sys.path[:] = [p for p in sys.path if not os.path.exists(os.path.join(p, "dc_tools"))]
+
+
+def main_module(job: dict[str, Any]) -> dict[str, Any]:
+    """The names of a new, empty `__main__`."""
     main = types.ModuleType("__main__")
     sys.modules["__main__"] = main
-    sys.argv = [FILE]
+    sys.argv = [FILE, *job["argv"]]
     main.__dict__.update(__builtins__=builtins, __file__=FILE)
     return main.__dict__
 
@@ -197,10 +213,6 @@ def to_json(value: Any) -> str:
     raise TypeError(f"the returned value holds a {kind.__name__}, which is not a JSON type")
 
 
-def _all_of(fd: int) -> bytes:
-    return os.pread(fd, os.fstat(fd).st_size, 0)
-
-
 def _exit_code(stop: SystemExit) -> int:
     if stop.code is None:
         return 0
@@ -223,22 +235,23 @@ def _finish(exit_code: int, namespace: dict[str, Any]) -> int:
     try:
         vars(threading)["_shutdown"]()
         atexit._run_exitfuncs()
-        _flush()
+        flush()
         namespace.clear()
         gc.collect()
-        _flush()
+        flush()
     except BaseException:
         return exit_code or 120
     return exit_code
 
 
-def _flush() -> None:
+def flush() -> None:
+    """Write out what the streams hold."""
     for stream in (sys.stdout, sys.__stdout__, sys.stderr):
         if stream is not None and not stream.closed:
             stream.flush()
 
 
-def _depth() -> int:
+def depth() -> int:
     """Frames below the program that a real interpreter would not have."""
     count, frame = 0, sys._getframe()
     while frame.f_back is not None:

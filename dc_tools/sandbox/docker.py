@@ -1,0 +1,365 @@
+"""Containers: one long-lived container per worker, its standard streams the line to it.
+
+A container has no network, no capability, a read-only root and a small /tmp, and is gone when its grader is: its stdin
+ends then, and what is left all the same is swept by the next grader. What runs in it is the caller's. Not promised:
+protection from bugs of the kernel or of the engine; who may speak to a docker engine is root on its machine.
+"""
+
+import contextlib
+import functools
+import importlib.util
+import json
+import os
+import socket
+import struct
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import docker
+import docker.errors
+import docker.types
+import docker.utils
+import requests
+
+from dc_tools.core.errors import CannotRun
+from dc_tools.sandbox import image
+from dc_tools.sandbox.cgroup import PROCESSES
+
+LABEL = "dc-sandbox"
+"""The label of our containers; its value is the grader, as `Owner` writes it."""
+DEFAULT_HOST = "unix:///var/run/docker.sock"
+TMP_MB, TMP_FILES = 64, 4096
+API_S = 60.0
+"""Longest silence of the engine in one call."""
+SEND_S = 60.0
+GONE_S = 20.0
+"""Longest wait for a container to be removed."""
+SAID_BYTES = 2000
+_HEADER = struct.Struct(">BxxxI")
+"""Of a frame of the engine's stream: 1 stdout, 2 stderr; its size."""
+_STDOUT = 1
+_BLOCK = 1 << 18
+_Trouble = (docker.errors.DockerException, requests.exceptions.RequestException, OSError)
+"""What the SDK raises."""
+
+BOOT = """
+import importlib.abc, importlib.util, json, os, sys
+def exactly(size):
+    data = b""
+    while len(data) < size:
+        block = os.read(0, size - len(data))
+        if not block:
+            os._exit(0)
+        data += block
+    return data
+class Sources(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
+    def __init__(self, texts):
+        self.texts = texts
+    def find_spec(self, name, path=None, target=None):
+        return importlib.util.spec_from_loader(name, self) if name in self.texts else None
+    def is_package(self, name):
+        return any(other.startswith(name + ".") for other in self.texts)
+    def get_source(self, name):
+        return self.texts[name]
+sources = Sources(json.loads(exactly(int.from_bytes(exactly(4), "little"))))
+sys.meta_path.insert(0, sources)
+from dc_tools.sandbox.worker import main
+sys.meta_path.remove(sources)
+del exactly, Sources, sources
+main()
+"""
+"""It takes `packed` modules from stdin and calls the worker's main."""
+COMMAND = ("python3", "-s", "-S", "-P", "-B", "-X", "utf8", "-c", BOOT)
+"""What a worker's container runs, before the worker's own arguments; PATH is better left to the image."""
+
+
+@dataclass(frozen=True)
+class DockerOptions:
+    """Which containers to make: `memory_mb` bounds all processes of one together; `host` is a docker URL, None for
+    DOCKER_HOST or the usual socket. TLS is set by DOCKER_TLS_VERIFY and DOCKER_CERT_PATH."""
+
+    image: str
+    memory_mb: int
+    host: str | None = None
+
+
+@dataclass(frozen=True)
+class Owner:
+    """A grader: a process of one boot of one machine, or of one container there."""
+
+    place: str
+    pid: int
+    started: int
+
+    @classmethod
+    def this(cls) -> "Owner":
+        """The process that asks."""
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        place = f"{socket.gethostname()} {boot} {os.readlink('/proc/self/ns/pid')}"
+        return cls(place, os.getpid(), _start_of(os.getpid()) or 0)
+
+    @classmethod
+    def parse(cls, text: str) -> "Owner | None":
+        """What `str` made; None for another's label."""
+        place, _, rest = text.rpartition(" pid ")
+        numbers = rest.split(" ")
+        if not place or len(numbers) != 2 or not all(number.isdecimal() for number in numbers):
+            return None
+        return cls(place, int(numbers[0]), int(numbers[1]))
+
+    def __str__(self) -> str:
+        return f"{self.place} pid {self.pid} {self.started}"
+
+    def is_gone(self, here: "Owner") -> bool:
+        """Whether it was a process of the same place as `here` and has ended; others' cannot be told from here."""
+        return self.place == here.place and _start_of(self.pid) != self.started
+
+
+def connect(host: str | None = None) -> Any:
+    """The SDK's low-level client of a running engine; `host` as in `DockerOptions`. Errors: `CannotRun`."""
+    host = host or os.environ.get("DOCKER_HOST") or DEFAULT_HOST
+    try:
+        if host.startswith("unix://"):
+            _knock(host.removeprefix("unix://"))
+        settings = docker.utils.kwargs_from_env({**os.environ, "DOCKER_HOST": host})
+        api = docker.APIClient(timeout=API_S, version="auto", **settings)
+    except PermissionError as error:
+        raise CannotRun(f"docker at {host} is not for this user: join the group 'docker', or be root") from error
+    except _Trouble as error:
+        raise CannotRun(
+            f"docker does not answer at {host}: start it, or name another in DOCKER_HOST ({_brief(error)})"
+        ) from error
+    # attach is the one call to which the SDK gives no time limit
+    api.request = functools.partial(api.request, timeout=API_S)
+    return api
+
+
+def _knock(path: str) -> None:
+    """Raise `OSError` where nobody listens: the SDK would not close its socket and hide the reason in a long text."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(API_S)
+        probe.connect(path)
+
+
+def import_image(api: Any, name: str, *, cpp: bool) -> None:
+    """Make the image `name` from this machine's own Python, and with `cpp` from its g++, without any registry.
+
+    Errors: `CannotRun`.
+    """
+    repository, tag = _split(name)
+    tree = image.python_tree(cpp=cpp)
+    try:
+        with tempfile.TemporaryFile() as file:
+            image.write_tar(tree, file)
+            file.seek(0)
+            said = api.import_image(file, repository, tag, changes=["CMD python3"])
+    except _Trouble as error:
+        raise CannotRun(f"docker did not take the image {name}: {_brief(error)}") from error
+    for line in str(said).splitlines():
+        if "error" in json.loads(line):
+            raise CannotRun(f"docker did not take the image {name}: {json.loads(line)['error']}")
+
+
+def sweep(api: Any) -> int:
+    """Remove the containers of graders that have ended, and no others; how many there were."""
+    here, found = Owner.this(), 0
+    with contextlib.suppress(*_Trouble):
+        for container in api.containers(all=True, filters={"label": LABEL}):
+            owner = Owner.parse(container["Labels"].get(LABEL, ""))
+            if owner and owner.is_gone(here):
+                found += 1
+                _remove(api, container["Id"])
+    return found
+
+
+def packed(modules: Sequence[str]) -> bytes:
+    """The sources of modules, as `BOOT` reads them; the packages they are in are sent empty."""
+    texts = {package: "" for name in modules for package in _packages_of(name)}
+    for name in modules:
+        spec = importlib.util.find_spec(name)
+        if spec is None or spec.origin is None:
+            raise ModuleNotFoundError(name)
+        texts[name] = Path(spec.origin).read_text(encoding="utf-8")
+    data = json.dumps(texts).encode()
+    return len(data).to_bytes(4, "little") + data
+
+
+class Container:
+    """A running container; `send` and `receive` are for one thread, `kill` for any. Errors on start: `CannotRun`."""
+
+    def __init__(self, options: DockerOptions, argv: Sequence[str], environment: Mapping[str, str]) -> None:
+        self._api = connect(options.host)
+        self._id = ""
+        self._socket: socket.socket | None = None
+        self._lock = threading.Lock()
+        self._frames = _Frames()
+        try:
+            self._start(options, argv, environment)
+        except _Trouble as error:
+            self.close()
+            raise _refusal(options, error) from error
+        except BaseException:
+            self.close()
+            raise
+
+    def send(self, *parts: bytes) -> None:
+        """Send bytes to its stdin, all of them. Errors: `OSError`."""
+        line = self._line()
+        line.settimeout(SEND_S)
+        for part in parts if sum(map(len, parts)) > _BLOCK else (b"".join(parts),):
+            line.sendall(part)
+
+    def receive(self, size: int, timeout_s: float) -> bytes:
+        """Exactly `size` bytes of its stdout. Errors: `EOFError` when it has ended, `TimeoutError`, `OSError`."""
+        line, deadline = self._line(), time.monotonic() + timeout_s
+        while len(self._frames.stdout) < size:
+            left_s = deadline - time.monotonic()
+            if left_s <= 0:
+                raise TimeoutError(f"no answer within {timeout_s:.1f} s")
+            line.settimeout(left_s)
+            block = line.recv(_BLOCK)
+            if not block:
+                raise EOFError(self.said() or "the container ended")
+            self._frames.feed(block)
+        return self._frames.take(size)
+
+    def kill(self) -> None:
+        """End it; nothing runs in it afterwards, unless the engine itself does not answer."""
+        self._hang_up()
+        with contextlib.suppress(*_Trouble):
+            self._api.kill(self._id)
+
+    def close(self) -> None:
+        """Remove it and give back what it held here."""
+        self._hang_up()
+        with self._lock:
+            line, self._socket = self._socket, None
+        if line is not None:
+            line.close()
+        if self._id:
+            with contextlib.suppress(*_Trouble):
+                _remove(self._api, self._id)
+        self._api.close()
+
+    def said(self) -> str:
+        """The end of what it wrote on stderr, as far as it was read."""
+        return self._frames.stderr.decode("utf-8", "replace").strip()
+
+    def _start(self, options: DockerOptions, argv: Sequence[str], environment: Mapping[str, str]) -> None:
+        api = self._api
+        host_config = api.create_host_config(
+            network_mode="none", ipc_mode="none", read_only=True, cap_drop=["ALL"], security_opt=["no-new-privileges"],
+            pids_limit=PROCESSES, mem_limit=options.memory_mb << 20, memswap_limit=options.memory_mb << 20,
+            tmpfs={"/tmp": f"size={TMP_MB}m,nr_inodes={TMP_FILES},mode=1777,exec,nosuid,nodev"},
+            ulimits=[docker.types.Ulimit(name="core", soft=0, hard=0)],
+            init=False, auto_remove=True, log_config=docker.types.LogConfig(type="none"),
+        )
+        self._id = api.create_container(
+            options.image, entrypoint=list(argv), environment=dict(environment), host_config=host_config,
+            user="65534:65534", stdin_open=True, tty=False, hostname="sandbox", working_dir="/",
+            labels={LABEL: str(Owner.this())}, healthcheck={"test": ["NONE"]},
+        )["Id"]
+        attached = api.attach_socket(self._id, {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1})
+        self._socket = getattr(attached, "_sock", attached)
+        api.start(self._id)
+
+    def _line(self) -> socket.socket:
+        line = self._socket
+        if line is None:
+            raise OSError("the container was closed")
+        return line
+
+    def _hang_up(self) -> None:
+        """Wake whoever waits for it."""
+        with self._lock, contextlib.suppress(OSError):
+            if self._socket is not None:
+                self._socket.shutdown(socket.SHUT_RDWR)
+
+
+class _Frames:
+    """Takes the engine's stream apart: `stdout` whole, of `stderr` the end."""
+
+    def __init__(self) -> None:
+        self.stdout, self.stderr = bytearray(), bytearray()
+        self._head = bytearray()
+        self._kind = self._left = 0
+
+    def feed(self, block: bytes) -> None:
+        """Take the next bytes of the stream."""
+        view = memoryview(block)
+        while view:
+            if self._left:
+                part, view = view[: self._left], view[self._left :]
+                self._left -= len(part)
+                (self.stdout if self._kind == _STDOUT else self.stderr).extend(part)
+            else:
+                missing = _HEADER.size - len(self._head)
+                self._head += view[:missing]
+                view = view[missing:]
+                if len(self._head) == _HEADER.size:
+                    self._kind, self._left = _HEADER.unpack(self._head)
+                    self._head.clear()
+        del self.stderr[:-SAID_BYTES]
+
+    def take(self, size: int) -> bytes:
+        """Remove the first `size` bytes of stdout."""
+        with memoryview(self.stdout) as view:
+            data = bytes(view[:size])
+        del self.stdout[:size]
+        return data
+
+
+def _remove(api: Any, container: str) -> None:
+    """Have a container removed, and wait until it is: another removal may be under way."""
+    deadline = time.monotonic() + GONE_S
+    while time.monotonic() < deadline:
+        try:
+            api.remove_container(container, force=True, v=True)
+        except docker.errors.NotFound:
+            return
+        except docker.errors.APIError as error:
+            if error.status_code != 409:
+                raise
+        time.sleep(0.01)
+
+
+def _refusal(options: DockerOptions, error: Exception) -> CannotRun:
+    if isinstance(error, docker.errors.ImageNotFound):
+        return CannotRun(
+            f"docker has no image '{options.image}': make it from this machine's Python with "
+            f"dc-sandbox --make-image {options.image}, or build examples/sandbox.Dockerfile"
+        )
+    return CannotRun(f"docker did not start a container of '{options.image}': {_brief(error)}")
+
+
+def _brief(error: Exception) -> str:
+    """The engine's own words, on one line."""
+    text = getattr(error, "explanation", None) or str(error)
+    return " ".join(str(text).split())[-300:]
+
+
+def _split(name: str) -> tuple[str, str]:
+    """Repository and tag of an image's name; a colon before a slash is a port's."""
+    repository, colon, tag = name.rpartition(":")
+    return (repository, tag) if colon and "/" not in tag else (name, "latest")
+
+
+def _packages_of(module: str) -> Iterator[str]:
+    """The packages around a module, outer ones first."""
+    parts = module.split(".")
+    for size in range(1, len(parts)):
+        yield ".".join(parts[:size])
+
+
+def _start_of(pid: int) -> int | None:
+    """When a process began, in the kernel's ticks since boot; None where it has ended."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if fields[0] in "ZX" else int(fields[19])

@@ -1,0 +1,203 @@
+"""One program before the judge: which tests, which path, and what each comes to.
+
+Accepted on the fast path is accepted, since no process ever holds an expected output. Everything else is run again in
+a process of its own, and what that one does is the verdict.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import msgspec
+
+from dc_tools.core.records import CheckerType, Limits, Mode, Problem, Status, Test, TestVerdict, Verdict
+from dc_tools.sandbox.compare import difference, lcb_difference, lcb_value_difference, value_difference
+from dc_tools.sandbox.execution import OK, Execution, Program, Session, Worker
+from dc_tools.sandbox.languages import PYTHON, language
+
+UNLIKELY_FAST = re.compile(
+    rb"\b(?:threading|multiprocessing|subprocess|concurrent|asyncio|signal|resource|ctypes|tempfile|socket|_exit)\b"
+)
+"""Names of what the fast path does not allow: a program that has one would only be run twice."""
+CHECKER_LIMITS = Limits(time_s=10.0, memory_mb=1024)
+_NO_FILES = "a custom checker needs a folder for its files, which this backend or level lacks"
+Run = Callable[[Session, str], Execution | None]
+"""How a session is asked for a run; the pool waits for its turn there."""
+
+
+class Select(StrEnum):
+    """Which tests are run when there are more than --max-tests."""
+
+    LONGEST = "longest"
+    FIRST = "first"
+    ALL = "all"
+
+
+class Compare(StrEnum):
+    """Whose rules of comparison: ours, or those of published LiveCodeBench verdicts."""
+
+    DC = "dc"
+    LCB = "lcb"
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What the user asks of the judging; None leaves it to the problem."""
+
+    isolate: bool = False
+    """One process for each test, always."""
+    all_tests: bool = False
+    """Go on after the first test that fails."""
+    max_tests: int | None = None
+    select: Select = Select.LONGEST
+    time_s: float | None = None
+    memory_mb: int | None = None
+    compare: Compare = Compare.DC
+
+    def limits(self, given: Limits) -> Limits:
+        """The limits that hold for a problem's `given` ones."""
+        return Limits(
+            time_s=given.time_s if self.time_s is None else self.time_s,
+            memory_mb=given.memory_mb if self.memory_mb is None else self.memory_mb,
+        )
+
+    def chosen(self, tests: Sequence[Test]) -> list[Test]:
+        """The tests to run, in the problem's order. `longest` means by input, as DeepCoder's 15 were chosen."""
+        most = self.max_tests
+        if most is None or self.select is Select.ALL or len(tests) <= most:
+            return list(tests)
+        if self.select is Select.FIRST:
+            return list(tests[:most])
+        by_length = sorted(range(len(tests)), key=lambda i: (-len(tests[i].input), i))
+        return [tests[i] for i in sorted(by_length[:most])]
+
+
+class Trial:
+    """The judging of one program; what is known of it survives the loss of a worker."""
+
+    def __init__(self, problem: Problem, code: str, lang: str, rules: Rules) -> None:
+        self.rules, self.problem = rules, problem
+        self.tests = rules.chosen(problem.tests)
+        self.program = program_of(problem, code, lang, rules)
+        self.found: list[TestVerdict] = []
+        self._outputs: list[str] = []
+        self._may_be_fast = (
+            not rules.isolate and problem.checker.type is not CheckerType.CUSTOM and language(lang) == PYTHON
+            and not UNLIKELY_FAST.search(self.program.code.encode("utf-8", "surrogatepass"))
+        )
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the verdict stands."""
+        failed = bool(self.found) and self.found[-1].status is not Status.AC
+        return len(self.found) == len(self.tests) or (failed and not self.rules.all_tests) or self._is_refused
+    _is_refused = False
+
+    def run(self, worker: Worker, run_fairly: Run) -> None:
+        """Go on with the tests. Errors: `WorkerLost`."""
+        custom = self.problem.checker.type is CheckerType.CUSTOM
+        if custom and not worker.offers_files:
+            self.refuse(Status.IE, _NO_FILES)
+            return
+        if self._may_be_fast and worker.offers_fast:
+            self._may_be_fast = False
+            self._run_fast(worker)
+        if not self.is_over:
+            self._run_isolated(worker, run_fairly)
+        if custom and self._outputs:
+            self._check(worker)
+
+    def refuse(self, status: Status, message: str) -> None:
+        """End with one verdict for all tests that are left."""
+        self.found.append(TestVerdict(status=status, message=message))
+        self._is_refused = True
+
+    def verdict(self, worker: Worker | None) -> Verdict:
+        """What it comes to."""
+        failed = next((test for test in self.found if test.status is not Status.AC), None)
+        return Verdict(
+            status=Status.AC if failed is None else failed.status,
+            passed=sum(test.status is Status.AC for test in self.found), total=len(self.tests), tests=self.found,
+            time_s=round(sum(test.time_s for test in self.found), 4),
+            memory_mb=max((test.memory_mb for test in self.found), default=0.0),
+            backend=worker.backend if worker else "", isolation=worker.level if worker else "",
+            message=failed.message if failed else "",
+        )
+
+    def _run_fast(self, worker: Worker) -> None:
+        accepted = []
+        with worker.session(self.program, fast=True) as session:
+            for test in self.tests:
+                run = session.run(test.input)
+                if run is None or run.status != OK or self._difference(test, run.output) is not None:
+                    break
+                accepted.append(run.time_s)
+        memory_mb = session.memory_mb
+        self.found += [TestVerdict(Status.AC, time_s=time_s, memory_mb=memory_mb) for time_s in accepted]
+
+    def _run_isolated(self, worker: Worker, run_fairly: Run) -> None:
+        with worker.session(self.program) as session:
+            if session.refused is not None:
+                self.refuse(Status.CE, session.refused)
+                return
+            for test in self.tests[len(self.found):]:
+                run = run_fairly(session, test.input)
+                self.found.append(self._judged(test, run))
+                if self.is_over:
+                    return
+
+    def _judged(self, test: Test, run: Execution | None) -> TestVerdict:
+        if run is None:
+            return TestVerdict(status=Status.IE, message="the backend gave no answer")
+        status, message = run.status, run.message
+        if status == OK and self.problem.checker.type is CheckerType.CUSTOM:
+            self._outputs += [""] * (len(self.found) - len(self._outputs)) + [run.output]
+            status = Status.AC
+        elif status == OK:
+            found = self._difference(test, run.output)
+            status, message = (Status.AC, "") if found is None else (Status.WA, found)
+        return TestVerdict(status=Status(status), message=message, time_s=run.time_s, memory_mb=run.memory_mb)
+
+    def _difference(self, test: Test, output: str) -> str | None:
+        is_value = self.problem.mode is Mode.FUNCTION
+        if self.rules.compare is Compare.LCB:
+            return (lcb_value_difference if is_value else lcb_difference)(test.output, output)
+        return (value_difference if is_value else difference)(test.output, output, self.problem.checker)
+
+    def _check(self, worker: Worker) -> None:
+        """Put a custom checker's word in place of the acceptance of each output."""
+        checker = self.problem.checker
+        program = Program(
+            code=checker.code, lang=checker.lang, limits=CHECKER_LIMITS,
+            argv=["input.txt", "output.txt", "answer.txt"],
+        )
+        with worker.session(program) as session:
+            for i, output in enumerate(self._outputs):
+                if self.found[i].status is Status.AC:
+                    self.found[i] = self._checked(session, i, output)
+                    if self.found[i].status is not Status.AC and not self.rules.all_tests:
+                        del self.found[i + 1 :]
+                        return
+
+    def _checked(self, session: Session, i: int, output: str) -> TestVerdict:
+        if session.refused is not None:
+            return msgspec.structs.replace(
+                self.found[i], status=Status.IE, message=f"the checker does not compile: {session.refused}"
+            )
+        test = self.tests[i]
+        texts = {"input.txt": test.input, "output.txt": output, "answer.txt": test.output}
+        files = {name: text.encode("utf-8", "surrogatepass") for name, text in texts.items()}
+        run = session.run("", files)
+        if run is not None and run.status in (OK, Status.RE) and run.exit_code in (0, 1, 2):
+            said = (run.stderr or run.output).strip().split("\n")[-1][:200]
+            verdict = (Status.AC, "") if run.exit_code == 0 else (Status.WA, f"checker: {said}")
+        else:
+            verdict = (Status.IE, f"the checker failed: {run.message if run else 'no answer'}")
+        return msgspec.structs.replace(self.found[i], status=verdict[0], message=verdict[1])
+
+
+def program_of(problem: Problem, code: str, lang: str = PYTHON, rules: Rules | None = None) -> Program:
+    """The program that a solution of `problem` is."""
+    limits = problem.limits if rules is None else rules.limits(problem.limits)
+    return Program(code=code, mode=problem.mode, entry=problem.entry, limits=limits, lang=lang)
