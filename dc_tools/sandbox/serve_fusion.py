@@ -17,11 +17,11 @@ from msgspec import Meta, Struct
 
 from dc_tools.core.records import Limits, Status
 from dc_tools.sandbox.execution import OK, Execution, Program
+from dc_tools.sandbox.languages import COMPILERS, CPP, PYTHON
 from dc_tools.sandbox.serve_http import Refusal
 
-LANGUAGES = {"python": "python"}
-"""SandboxFusion's name of a language -> ours."""
-COMPILED = frozenset({"cpp"})
+LANGUAGES = (PYTHON, CPP)
+"""Those that are offered, by SandboxFusion's names, which are ours too."""
 LONGEST_S = 3600.0
 MOST_MB = 1 << 20
 _PATH = re.compile(r"`\$\.?([^`]*)`")
@@ -78,7 +78,7 @@ def parse_request(body: bytes) -> tuple[Program, str]:
             raise unprocessable(f"'{name}' is not a name inside the working folder - at `$.files`")
     memory = {"memory_mb": request.memory_limit_MB} if request.memory_limit_MB > 0 else {}
     program = Program(
-        code=request.code, limits=Limits(time_s=request.run_timeout, **memory), lang=LANGUAGES[request.language],
+        code=request.code, limits=Limits(time_s=request.run_timeout, **memory), lang=request.language,
         files={name: _content(name, text) for name, text in request.files.items() if text is not None},
         fetch=list(dict.fromkeys(request.fetch_files)),
     )
@@ -90,10 +90,10 @@ def respond(program: Program, run: Execution) -> RunResponse:
     if run.status == Status.IE:
         return sandbox_error(run.message or "the judge failed")
     message = "" if run.status == OK else f"{run.status}: {run.message}"
-    if run.status == Status.CE and program.lang in COMPILED:
+    if run.status == Status.CE and program.lang in COMPILERS:
         refused = CommandResult("Finished", return_code=1, stdout="", stderr=run.message + "\n")
         return RunResponse("Failed", message, compile_result=refused)
-    compiled = CommandResult("Finished", 0.0, 0, "", "") if program.lang in COMPILED else None
+    compiled = CommandResult("Finished", 0.0, 0, "", "") if program.lang in COMPILERS else None
     return RunResponse(
         "Success" if run.status == OK else "Failed", message, compiled, _run_result(run),
         files={name: base64.b64encode(content).decode() for name, content in run.files.items()},

@@ -58,7 +58,8 @@ class Server:
         self._memory = Memory(self._bounds.most_held)
         self._desk = Desk(pool, token, most_waiting, self._memory)
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="server", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="server", daemon=True)
+        self._ended = threading.Event()
         self._connections: dict[asyncio.Task[None], Connection] = {}
         self._listener: asyncio.Server | None = None
 
@@ -88,8 +89,11 @@ class Server:
             raise CannotRun(f"cannot listen on {self._host} port {self._port}: {error.strerror or error}") from None
 
     def wait(self) -> None:
-        """Until `stop` is called, or a signal handler raises here."""
-        self._thread.join()
+        """Until `stop` is called, or a signal handler raises here.
+
+        Not a join: one that a handler cuts short leaves the thread marked as ended (Python 3.11).
+        """
+        self._ended.wait()
 
     def stop(self, drain_s: float = DRAIN_S) -> None:
         """Take nothing new, give what is in hand `drain_s` to finish, drop the rest."""
@@ -100,6 +104,12 @@ class Server:
         self._thread.join()
         self._loop.close()
         self._desk.close()
+
+    def _run(self) -> None:
+        try:
+            self._loop.run_forever()
+        finally:
+            self._ended.set()
 
     async def _listen(self) -> None:
         self._listener = await asyncio.start_server(self._accept, self._host, self._port, backlog=1024)
