@@ -10,7 +10,6 @@ vLLM gives those before temperature and top_p unless it runs with `--logprobs-mo
 """
 
 import asyncio
-import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
@@ -21,10 +20,10 @@ from typing import Any
 import msgspec
 
 from dc_tools.core.errors import CannotRun, UsageError
+from dc_tools.core.exchange import Exchange, Failed, Refused, read_key
 from dc_tools.core.parallel import ordered
 from dc_tools.core.records import Finish
 from dc_tools.rollout.engine import Prompt, Sample, Sampling, sample_seed
-from dc_tools.rollout.exchange import Exchange, Failed, Refused
 
 AHEAD = 4
 """Prompts in flight for each concurrent request, so that one long answer does not leave the server idle."""
@@ -218,7 +217,7 @@ def connect(
     """An engine whose server answers, with its only model if none is named. Errors: `CannotRun`, `UsageError`."""
     if not base_url.startswith(("http://", "https://")):
         raise UsageError(f"--base-url {base_url}: begins with neither http:// nor https://")
-    key = read_key(api_key_file)
+    key = read_key("OPENAI_API_KEY", api_key_file)
     exchange = Exchange(base_url, api_key=key, concurrency=concurrency, timeout_s=timeout_s, pause_s=pause_s)
     try:
         names = _model_names(exchange)
@@ -228,21 +227,6 @@ def connect(
         exchange.close()
         raise
     return OpenAIEngine(exchange, model or names[0], concurrency=concurrency, tokens=tokens)
-
-
-def read_key(file: Path | None) -> str | None:
-    """The API key: the first line of `file`, else OPENAI_API_KEY, else none."""
-    source = "OPENAI_API_KEY" if file is None else str(file)
-    try:
-        text = os.environ.get("OPENAI_API_KEY", "") if file is None else file.read_text().split("\n")[0]
-    except OSError as error:
-        raise CannotRun(f"{file}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        text = "\0"
-    key = text.strip()
-    if not (key.isascii() and (key.isprintable() or not key)):
-        raise CannotRun(f"{source}: not an API key: it has characters that no header may carry")
-    return key or None
 
 
 def _model_names(exchange: Exchange) -> list[str]:

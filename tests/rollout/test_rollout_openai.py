@@ -12,10 +12,10 @@ from rollout_server import ChatServer, answers, cuts, drops, hangs, serving, sta
 from tiny_model import examples, messages_of
 
 from dc_tools.core.errors import CannotRun, UsageError
+from dc_tools.core.exchange import LONGEST_PAUSE_S, Exchange, read_key, retry_after
 from dc_tools.core.records import Finish
 from dc_tools.rollout.engine import Prompt, Sample, Sampling, sample_seed
-from dc_tools.rollout.exchange import LONGEST_PAUSE_S, Exchange, retry_after
-from dc_tools.rollout.openai import OpenAIEngine, connect, read_key
+from dc_tools.rollout.openai import OpenAIEngine, connect
 from dc_tools.rollout.transformers import TransformersEngine
 
 FENCE = "```python\n"
@@ -306,13 +306,13 @@ def test_a_server_that_sends_the_key_back_does_not_get_it_into_the_record(server
 def test_a_key_that_no_header_may_carry_is_refused_unquoted(tmp_path: Path, key: str) -> None:
     (tmp_path / "key").write_text(key)
     with pytest.raises(CannotRun, match="not an API key") as refused:
-        read_key(tmp_path / "key")
+        read_key("OPENAI_API_KEY", tmp_path / "key")
     assert "sk-" not in str(refused.value)
 
 
 def test_a_key_file_is_read_without_the_line_end_of_any_system(tmp_path: Path) -> None:
     (tmp_path / "key").write_bytes(b"sk-1\r\n")
-    assert read_key(tmp_path / "key") == "sk-1"
+    assert read_key("OPENAI_API_KEY", tmp_path / "key") == "sk-1"
 
 
 def test_a_retry_after_that_is_no_time_is_not_believed() -> None:

@@ -163,7 +163,7 @@ def test_cpp_is_compiled_and_run(server: Server) -> None:
     assert (good.status, good.compile_result.return_code, good.run_result.stdout) == ("Success", 0, "8")
     assert (bad.status, bad.run_result.return_code) == ("Failed", 1)
     assert (broken.status, broken.run_result, broken.compile_result.return_code) == ("Failed", None, 1)
-    assert "error: ‘x’ was not declared" in broken.compile_result.stderr
+    assert "was not declared in this scope" in broken.compile_result.stderr
 
 
 def test_files_go_in_and_come_out(server: Server) -> None:

@@ -7,15 +7,21 @@ import asyncio
 import contextlib
 import email.utils
 import math
+import os
 import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future
+from pathlib import Path
 from random import Random
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import httpx
 import msgspec
+
+from dc_tools.core.errors import CannotRun
+
+if TYPE_CHECKING:
+    import httpx
 
 LONGEST_PAUSE_S = 60.0
 CONNECT_S = 10.0
@@ -42,15 +48,17 @@ class Failed(Exception):
 
 
 class Exchange:
-    """The line to the server at `base_url`: at most `concurrency` requests at a time.
+    """The line to the server at `base_url`: at most `concurrency` requests at a time, `per_s` of them begun a second.
 
     `timeout_s` bounds one try; `pause_s` is the first pause after a failure, and the pauses double.
     """
 
     def __init__(
         self, base_url: str, *, api_key: str | None = None, concurrency: int = 16, timeout_s: float = 600.0,
-        tries: int = 6, pause_s: float = 1.0,
+        tries: int = 6, pause_s: float = 1.0, per_s: float | None = None,
     ) -> None:
+        import httpx
+
         self.base_url = base_url.rstrip("/")
         self.timeout_s = timeout_s
         self.tries = tries
@@ -58,6 +66,8 @@ class Exchange:
         self._secret = api_key
         self._jitter = Random()
         self._slots = asyncio.Semaphore(concurrency)
+        self._interval_s = 1 / per_s if per_s else 0.0
+        self._next_start = 0.0
         self._client = httpx.AsyncClient(
             headers={"Authorization": f"Bearer {api_key}"} if api_key else {},
             limits=httpx.Limits(max_connections=concurrency, max_keepalive_connections=concurrency),
@@ -73,12 +83,20 @@ class Exchange:
 
     async def get(self, path: str, type_: type[T]) -> T:
         """The answer to GET as `type_`. Errors: `Refused`, `Failed`."""
-        return await self._tried(lambda: self._client.get(self.base_url + path), type_)
+        return await self._tried(lambda: self._client.get(self.base_url + path), type_, self.timeout_s)
 
-    async def post(self, path: str, body: dict[str, Any], type_: type[T]) -> T:
-        """The answer to POST of `body` as `type_`. Errors: `Refused`, `Failed`."""
+    async def post(self, path: str, body: dict[str, Any], type_: type[T], timeout_s: float | None = None) -> T:
+        """The answer to POST of `body` as `type_`; `timeout_s` bounds each try. Errors: `Refused`, `Failed`."""
+        import httpx
+
+        limit_s = self.timeout_s if timeout_s is None else timeout_s
+        timeout = httpx.Timeout(limit_s, connect=CONNECT_S)
+
+        def send() -> "Awaitable[httpx.Response]":
+            return self._client.post(self.base_url + path, json=body, timeout=timeout)
+
         async with self._slots:
-            return await self._tried(lambda: self._client.post(self.base_url + path, json=body), type_)
+            return await self._tried(send, type_, limit_s)
 
     def close(self) -> None:
         """Drop what is under way and close all connections."""
@@ -97,12 +115,15 @@ class Exchange:
         await asyncio.gather(*others, return_exceptions=True)
         await self._client.aclose()
 
-    async def _tried(self, send: Callable[[], Awaitable[httpx.Response]], type_: type[T]) -> T:
+    async def _tried(self, send: "Callable[[], Awaitable[httpx.Response]]", type_: type[T], limit_s: float) -> T:
+        import httpx
+
         trouble, is_up = "", False
         for attempt in range(self.tries):
             pause, is_up = self._pause(attempt), True
+            await self._turn()
             try:
-                async with asyncio.timeout(self.timeout_s):
+                async with asyncio.timeout(limit_s):
                     response = await send()
                 if response.is_success:
                     return msgspec.json.decode(response.content, type=type_)
@@ -118,6 +139,13 @@ class Exchange:
                 await asyncio.sleep(pause)
         raise Failed(self._hidden(f"{self.tries} tries, the last: {trouble}"), is_up)
 
+    async def _turn(self) -> None:
+        """Wait until the next request may begin."""
+        now = time.monotonic()
+        self._next_start = max(now, self._next_start) + self._interval_s
+        if (wait_s := self._next_start - self._interval_s - now) > 0:
+            await asyncio.sleep(wait_s)
+
     def _hidden(self, text: str) -> str:
         """`text` without the API key, which a server may have sent back."""
         return text.replace(self._secret, "***") if self._secret else text
@@ -127,7 +155,22 @@ class Exchange:
         return min(LONGEST_PAUSE_S, self.pause_s * 2.0**attempt) * self._jitter.uniform(0.5, 1.0)
 
 
-def _reason(response: httpx.Response) -> str:
+def read_key(variable: str, file: Path | None) -> str | None:
+    """An API key: the first line of `file`, else the environment's `variable`, else none. Errors: `CannotRun`."""
+    source = variable if file is None else str(file)
+    try:
+        text = os.environ.get(variable, "") if file is None else file.read_text().split("\n")[0]
+    except OSError as error:
+        raise CannotRun(f"{file}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        text = "\0"
+    key = text.strip()
+    if not (key.isascii() and (key.isprintable() or not key)):
+        raise CannotRun(f"{source}: not an API key: it has characters that no header may carry")
+    return key or None
+
+
+def _reason(response: "httpx.Response") -> str:
     """The server's own words, on one line."""
     try:
         found = response.json()
