@@ -15,7 +15,7 @@ import struct
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,9 @@ TMP_MB, TMP_FILES = 64, 4096
 API_S = 60.0
 """Longest silence of the engine in one call."""
 SEND_S = 60.0
+"""Longest time in which nothing of what is sent is taken."""
+STUCK_S = 0.2
+"""After so long a look is taken at whether the other side is still there."""
 GONE_S = 20.0
 """Longest wait for a container to be removed."""
 SAID_BYTES = 2000
@@ -124,8 +127,7 @@ def connect(host: str | None = None) -> Any:
     """The SDK's low-level client of a running engine; `host` as in `DockerOptions`. Errors: `CannotRun`."""
     host = host or os.environ.get("DOCKER_HOST") or DEFAULT_HOST
     try:
-        if host.startswith("unix://"):
-            _knock(host.removeprefix("unix://"))
+        _knock(host)
         settings = docker.utils.kwargs_from_env({**os.environ, "DOCKER_HOST": host})
         api = docker.APIClient(timeout=API_S, version="auto", **settings)
     except PermissionError as error:
@@ -134,13 +136,21 @@ def connect(host: str | None = None) -> Any:
         raise CannotRun(
             f"docker does not answer at {host}: start it, or name another in DOCKER_HOST ({_brief(error)})"
         ) from error
-    # attach is the one call to which the SDK gives no time limit
-    api.request = functools.partial(api.request, timeout=API_S)
+    api.request = functools.partial(_asked, api.request, host)
     return api
 
 
-def _knock(path: str) -> None:
+def _asked(request: Callable[..., Any], host: str, *arguments: Any, **options: Any) -> Any:
+    """One call of the engine, with a time limit, which the SDK forgets for attach."""
+    _knock(host)
+    return request(*arguments, **{"timeout": API_S, **options})
+
+
+def _knock(host: str) -> None:
     """Raise `OSError` where nobody listens: the SDK would not close its socket and hide the reason in a long text."""
+    if not host.startswith("unix://"):
+        return
+    path = host.removeprefix("unix://")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.settimeout(API_S)
         probe.connect(path)
@@ -196,6 +206,7 @@ class Container:
         self._api = connect(options.host)
         self._id = ""
         self._socket: socket.socket | None = None
+        self._response: Any = None
         self._lock = threading.Lock()
         self._frames = _Frames()
         try:
@@ -208,11 +219,19 @@ class Container:
             raise
 
     def send(self, *parts: bytes) -> None:
-        """Send bytes to its stdin, all of them. Errors: `OSError`."""
+        """Send bytes to its stdin, all of them. Errors: `OSError`, `EOFError` when it has ended."""
         line = self._line()
-        line.settimeout(SEND_S)
         for part in parts if sum(map(len, parts)) > _BLOCK else (b"".join(parts),):
-            line.sendall(part)
+            view, stuck_s = memoryview(part), 0.0
+            while view:
+                line.settimeout(STUCK_S)
+                try:
+                    view, stuck_s = view[line.send(view) :], 0.0
+                except TimeoutError:
+                    stuck_s += STUCK_S
+                    if stuck_s > SEND_S:
+                        raise
+                    self._look(line)
 
     def receive(self, size: int, timeout_s: float) -> bytes:
         """Exactly `size` bytes of its stdout. Errors: `EOFError` when it has ended, `TimeoutError`, `OSError`."""
@@ -221,11 +240,9 @@ class Container:
             left_s = deadline - time.monotonic()
             if left_s <= 0:
                 raise TimeoutError(f"no answer within {timeout_s:.1f} s")
-            line.settimeout(left_s)
-            block = line.recv(_BLOCK)
-            if not block:
-                raise EOFError(self.said() or "the container ended")
-            self._frames.feed(block)
+            with contextlib.suppress(TimeoutError):
+                line.settimeout(left_s)
+                self._read(line)
         return self._frames.take(size)
 
     def kill(self) -> None:
@@ -239,6 +256,8 @@ class Container:
         self._hang_up()
         with self._lock:
             line, self._socket = self._socket, None
+        if self._response is not None:  # it holds the socket too
+            self._response.close()
         if line is not None:
             line.close()
         if self._id:
@@ -265,8 +284,21 @@ class Container:
             labels={LABEL: str(Owner.this())}, healthcheck={"test": ["NONE"]},
         )["Id"]
         attached = api.attach_socket(self._id, {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1})
-        self._socket = getattr(attached, "_sock", attached)
+        self._socket, self._response = getattr(attached, "_sock", attached), getattr(attached, "_response", None)
         api.start(self._id)
+
+    def _read(self, line: socket.socket) -> None:
+        block = line.recv(_BLOCK)
+        if not block:
+            raise EOFError(self.said() or "the container ended")
+        self._frames.feed(block)
+
+    def _look(self, line: socket.socket) -> None:
+        """Take what is there while sending is stuck: the engine keeps the line of an ended container open."""
+        line.settimeout(0.001)
+        with contextlib.suppress(TimeoutError):
+            while True:
+                self._read(line)
 
     def _line(self) -> socket.socket:
         line = self._socket

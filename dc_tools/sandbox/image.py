@@ -95,6 +95,7 @@ def python_tree(*, cpp: bool = False) -> Tree:
     """Everything of this machine that goes into the image; `cpp`: g++ too. Errors: `CannotRun`."""
     tree = Tree()
     interpreter = Path(os.path.realpath(getattr(sys, "_base_executable", "") or sys.executable))
+    tree.name("python3", interpreter)
     for name in ("stdlib", "platstdlib"):
         folder = sysconfig.get_path(name, vars={"installed_base": sys.base_prefix, "base": sys.base_prefix})
         tree.add_all(Path(os.path.realpath(folder)), LEFT_OUT)
@@ -103,7 +104,6 @@ def python_tree(*, cpp: bool = False) -> Tree:
     tree.add_libraries()
     tree.add(Path("/etc/ld.so.cache"))
     tree.add_all(Path("/usr/share/zoneinfo"), frozenset({"right", "posix"}))
-    tree.name("python3", interpreter)
     return tree
 
 
