@@ -7,7 +7,7 @@ stage does not own is written on byte for byte. The structs give types, defaults
 import re
 from enum import StrEnum
 from functools import cache
-from typing import Any, TypeVar, cast
+from typing import Annotated, Any, TypeVar, cast
 
 import msgspec
 import orjson
@@ -111,10 +111,10 @@ class Checker(Struct):
 
 
 class Limits(Struct):
-    """What a program may use on each test: CPU seconds and MiB of address space."""
+    """What a program may use on each test: CPU seconds (at most an hour) and MiB of address space (at most 1 TiB)."""
 
-    time_s: float = 4.0
-    memory_mb: int = 1024
+    time_s: Annotated[float, msgspec.Meta(gt=0, le=3600)] = 4.0
+    memory_mb: Annotated[int, msgspec.Meta(ge=1, le=1 << 20)] = 1024
 
 
 class TestVerdict(Struct):

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from dc_tools.core.errors import BadLine
-from dc_tools.core.extract import extract_code
+from dc_tools.core.extract import extract_block
+from dc_tools.core.languages import PYTHON
 from dc_tools.core.records import Finish, Line, Problem, Rollout, Tokens, encode
 from dc_tools.core.run import Kept, Outcome, Run
 from dc_tools.rollout.engine import Prompt, Sample, Sampling
@@ -59,9 +60,11 @@ def rollout_of(sample: Sample, model: str, *, tokens: bool) -> Rollout:
     """The record of a sample; `tokens` keeps the ids and log-probabilities where the engine gave both."""
     whole = bool(sample.token_ids) and len(sample.token_ids) == len(sample.logprobs)
     kept = Tokens(sample.prompt_ids, sample.token_ids, sample.logprobs) if tokens and whole else None
+    block = extract_block(sample.text)
+    code, lang = block or (None, PYTHON)
     return Rollout(
-        text=sample.text, finish=sample.finish, model=model, seed=sample.seed, tokens=kept,
-        code=extract_code(sample.text), error=sample.error,
+        text=sample.text, finish=sample.finish, model=model, seed=sample.seed, tokens=kept, code=code, lang=lang,
+        error=sample.error,
     )
 
 

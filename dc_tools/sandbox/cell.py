@@ -67,12 +67,16 @@ class Cell:
 
     def run(self) -> None:
         """Compile, then serve tests until the grader says that it has seen enough."""
+        if self.is_python:
+            self._wall_in()
         try:
-            code = self._compile()
+            code = compiled(self.job) if self.is_python else self._built()
         except BaseException as error:
             self.compiled[0] = 1
             self.channel.send("C", one_line(error).encode("utf-8", "replace"))
             return
+        if not self.is_python:
+            self._wall_in()
         self.compiled[0] = 1
         self.channel.send("R")
         while True:
@@ -84,24 +88,16 @@ class Cell:
             else:
                 return
 
-    def _compile(self) -> Any:
-        if self.is_python:
-            self._wall_in()
-            return compiled(self.job)
+    def _built(self) -> int:
+        """The program that a compiler made, as a descriptor."""
         home = self.home
-        if not self.level.own_tmp:
-            raise toolchain.Refused(f"{self.job['lang']} needs a folder to write to, which level {self.level.name} lacks")
-        if self.job["entry"]:
-            raise toolchain.Refused(f"a function test cannot call {self.job['lang']}")
         tools = [*home.tools, *(p for p in home.readable if os.path.isdir(p))]
         devices = [p for p in home.readable if not os.path.isdir(p)]
         rules = jail.ruleset(home.landlock, devices, ["/tmp"], tools) if home.landlock else None
         try:
-            built = toolchain.build(self.job["lang"], self.job["code"], rules)
+            return toolchain.build(self.job["lang"], self.job["code"], rules)
         finally:
             self._sweep()
-        self._wall_in()
-        return built
 
     def _wall_in(self) -> None:
         """Never again more than the tests may see, and no more memory than they may have."""

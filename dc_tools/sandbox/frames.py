@@ -1,4 +1,6 @@
-"""How grader and worker speak: frames on a stream, one byte of kind, four of length, the payload. Standard library only.
+"""How grader and worker speak: frames on a stream, one byte of kind, four of length, the payload.
+
+Standard library only.
 
 grader -> worker: F job, I job (one solution: fast, or isolated), W files for the next test, T input, E end.
 worker -> grader: Y ready, N reason; for each solution R, C message or G; for each test r result or g; at the end e.

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from dc_tools.core.errors import CannotRun
+from dc_tools.core.languages import PYTHON, language
 from dc_tools.core.records import Problem, Status, Verdict
 from dc_tools.sandbox import cgroup
 from dc_tools.sandbox.execution import (
@@ -24,7 +25,6 @@ from dc_tools.sandbox.execution import (
     Worker,
     WorkerLost,
 )
-from dc_tools.sandbox.languages import PYTHON, language
 from dc_tools.sandbox.levels import SAFE
 from dc_tools.sandbox.local import LocalWorker
 from dc_tools.sandbox.trial import Rules, Trial, program_of

@@ -1,4 +1,4 @@
-"""The languages that programs may be written in. Standard library only, since the worker reads it too."""
+"""How programs in other languages than Python are made runnable. Standard library only: the worker reads it too."""
 
 from typing import NamedTuple
 
@@ -20,13 +20,3 @@ COMPILE_CPU_S, COMPILE_WALL_S = 20, 60
 COMPILE_MEMORY_MB = 1024
 TOOLS = ("/usr/bin", "/usr/include", "/usr/libexec", "/usr/local/include")
 """What a compiler reads and runs beside the libraries."""
-_ALIASES = {
-    PYTHON: ("python", "python3", "py", "py3", "pypy", "pypy3"),
-    CPP: ("cpp", "c++", "cc", "cxx", "g++", "cpp17", "c++17", "gnu++17", "cpp14", "c++14", "cpp11", "c++11"),
-}
-_NAMES = {alias: name for name, aliases in _ALIASES.items() for alias in aliases}
-
-
-def language(name: str) -> str | None:
-    """The language that people mean by `name`; None for one that cannot be run."""
-    return _NAMES.get(name.strip().lower())

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from dc_tools.core.extract import extract_code
+from dc_tools.core.extract import extract_block
+from dc_tools.core.languages import PYTHON
 from dc_tools.core.records import Fields, Finish, Line, Problem, Rollout, Solution, Status, Verdict
 from dc_tools.core.run import Kept
 from dc_tools.sandbox.judge import JudgePool
 
-PYTHON = frozenset({"python", "python3", "py"})
 NO_CODE = "the answer has no code block"
 
 
@@ -57,12 +57,12 @@ def judge_lines(lines: Iterable[tuple[Line, Problem]], pool: JudgePool) -> Itera
 
 def _begin(line: Line, problem: Problem, pool: JudgePool) -> _Pending:
     pending = _Pending(line)
-    same: dict[str, Future[Verdict]] = {}
+    same: dict[tuple[str, str], Future[Verdict]] = {}
 
-    def judged(code: str) -> "Future[Verdict]":
-        if code not in same:
-            same[code] = pool.submit(problem, code)
-        return same[code]
+    def judged(code: str, lang: str) -> "Future[Verdict]":
+        if (code, lang) not in same:
+            same[code, lang] = pool.submit(problem, code, lang)
+        return same[code, lang]
 
     lists: dict[str, Sequence[Solution | Rollout]] = {"solutions": problem.solutions, "rollouts": problem.rollouts}
     for name, entries in lists.items():
@@ -72,23 +72,24 @@ def _begin(line: Line, problem: Problem, pool: JudgePool) -> _Pending:
         pending.lists[name] = [Fields.parse(bytes(raw)) for raw in raws]
         for entry, fields in zip(entries, pending.lists[name], strict=True):
             if entry.verdict is None:
-                code = _code_of(entry, fields)
-                if isinstance(code, Verdict):
-                    pending.waiting.append((name, fields, code))
-                elif code is not None:
-                    pending.waiting.append((name, fields, judged(code)))
+                found = _program_of(entry, fields)
+                verdict = found if isinstance(found, Verdict) else judged(*found)
+                pending.waiting.append((name, fields, verdict))
     return pending
 
 
-def _code_of(entry: Solution | Rollout, fields: Fields) -> str | Verdict | None:
-    """The program to judge; a verdict where there is none; None for what is left alone (another language)."""
+def _program_of(entry: Solution | Rollout, fields: Fields) -> tuple[str, str] | Verdict:
+    """The program to judge and its language; a verdict where there is none."""
     if isinstance(entry, Solution):
-        return entry.code if entry.lang.lower() in PYTHON else None
+        return entry.code, entry.lang
     if entry.finish is Finish.ERROR:
         return Verdict(status=Status.IE, passed=0, total=0, message=entry.error or "the engine failed")
-    code = entry.code if entry.code is not None else extract_code(entry.text)
-    if code is None:
+    if entry.code is not None:
+        return entry.code, entry.lang
+    block = extract_block(entry.text)
+    if block is None:
         return Verdict(status=Status.CE, passed=0, total=0, message=NO_CODE)
-    if entry.code is None:
-        fields.put("code", code)
-    return code
+    fields.put("code", block.code)
+    if block.lang != PYTHON:
+        fields.put("lang", block.lang)
+    return block.code, block.lang

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import orjson
 
+from dc_tools.core.languages import PYTHON, language
 from dc_tools.core.records import Mode, Status
 from dc_tools.sandbox.execution import (
     OK,
@@ -23,7 +24,7 @@ from dc_tools.sandbox.execution import (
     program_wall_s,
 )
 from dc_tools.sandbox.frames import ENDED_BY, HEADER, RESULT, USAGE
-from dc_tools.sandbox.languages import COMPILE_WALL_S, PYTHON, language
+from dc_tools.sandbox.languages import COMPILE_WALL_S
 
 SLACK_S = 60.0
 _MEMORY = "memory"
@@ -155,7 +156,9 @@ class IsolatedSession:
         """What to raise for a worker that is gone because of `error`."""
         if self._ran_out_of_memory():
             return OutOfMemory(f"over {self._program.limits.memory_mb} MiB")
-        return error if isinstance(error, WorkerLost) else WorkerLost(self._line.pipe.said() or str(error) or "it ended")
+        if isinstance(error, WorkerLost):
+            return error
+        return WorkerLost(self._line.pipe.said() or str(error) or "it ended")
 
     def _ran_out_of_memory(self) -> bool:
         before, self._kills = self._kills, self._line.guard.kills()

@@ -11,17 +11,18 @@ from enum import StrEnum
 
 import msgspec
 
+from dc_tools.core.languages import PYTHON, language
 from dc_tools.core.records import CheckerType, Limits, Mode, Problem, Status, Test, TestVerdict, Verdict
 from dc_tools.sandbox.compare import difference, lcb_difference, lcb_value_difference, value_difference
 from dc_tools.sandbox.execution import OK, Execution, Program, Session, Worker
-from dc_tools.sandbox.languages import PYTHON, language
 
 UNLIKELY_FAST = re.compile(
     rb"\b(?:threading|multiprocessing|subprocess|concurrent|asyncio|signal|resource|ctypes|tempfile|socket|_exit)\b"
 )
 """Names of what the fast path does not allow: a program that has one would only be run twice."""
 CHECKER_LIMITS = Limits(time_s=10.0, memory_mb=1024)
-_NO_FILES = "a custom checker needs a folder for its files, which this backend or level lacks"
+_NO_FILES = "custom checkers and compilers need a folder for files, which this backend or level lacks"
+_NO_CALL = "a function test calls Python, not "
 Run = Callable[[Session, str], Execution | None]
 """How a session is asked for a run; the pool waits for its turn there."""
 
@@ -82,6 +83,7 @@ class Trial:
         self.program = program_of(problem, code, lang, rules)
         self.found: list[TestVerdict] = []
         self._outputs: list[str] = []
+        self._is_refused = False
         self._may_be_fast = (
             not rules.isolate and problem.checker.type is not CheckerType.CUSTOM and language(lang) == PYTHON
             and not UNLIKELY_FAST.search(self.program.code.encode("utf-8", "surrogatepass"))
@@ -91,14 +93,17 @@ class Trial:
     def is_over(self) -> bool:
         """Whether the verdict stands."""
         failed = bool(self.found) and self.found[-1].status is not Status.AC
-        return len(self.found) == len(self.tests) or (failed and not self.rules.all_tests) or self._is_refused
-    _is_refused = False
+        return len(self.found) >= len(self.tests) or (failed and not self.rules.all_tests) or self._is_refused
 
     def run(self, worker: Worker, run_fairly: Run) -> None:
         """Go on with the tests. Errors: `WorkerLost`."""
         custom = self.problem.checker.type is CheckerType.CUSTOM
-        if custom and not worker.offers_files:
+        is_python = language(self.program.lang) == PYTHON
+        if (custom or not is_python) and not worker.offers_files:
             self.refuse(Status.IE, _NO_FILES)
+            return
+        if self.problem.mode is Mode.FUNCTION and not is_python:
+            self.refuse(Status.IE, _NO_CALL + self.program.lang)
             return
         if self._may_be_fast and worker.offers_fast:
             self._may_be_fast = False

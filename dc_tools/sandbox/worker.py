@@ -43,7 +43,9 @@ WARM_WITHOUT_FILES = (
 class Worker:
     """The warm process in the jail."""
 
-    def __init__(self, channel: Channel, level: levels.Level, readable: list[str], tools: list[str], parent: int) -> None:
+    def __init__(
+        self, channel: Channel, level: levels.Level, readable: list[str], tools: list[str], parent: int
+    ) -> None:
         self.channel, self.level = channel, level
         self.base_bytes = _address_space()
         self.landlock = jail.landlock_version()

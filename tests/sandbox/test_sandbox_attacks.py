@@ -10,7 +10,7 @@ from dc_tools.core.records import Checker, CheckerType, Entry, Limits, Mode, Pro
 from dc_tools.sandbox.compare import difference, value_difference
 from dc_tools.sandbox.judge import JudgePool, Program
 
-LEVELS = ("namespaces", "seccomp")
+LEVELS = ("namespaces", "landlock")
 SIX = Problem(id="six", tests=[Test("", "6\n"), Test("", "6\n")], limits=Limits(time_s=1.0, memory_mb=256))
 HONEST = "print(6)"
 FLOAT = Checker(type=CheckerType.FLOAT, tolerance=1e-6)
@@ -25,7 +25,7 @@ def cells():
         frame = frame.f_back
 """
 ATTACKS = {
-    "unset the flag that says it was compiled": FRAMES + "for cell in cells(): cell.compiled[0] = 0\nprint(6)",
+    "unset the flag that says it was compiled": FRAMES + "for cell in cells(): cell.compiled[0] = 0\nprint(7)",
     "end by a signal that has no name": "import os\nos.kill(os.getpid(), 40)",
     "interrupt the process above": "import os, signal\nos.kill(os.getppid(), signal.SIGINT)\nprint(7)",
     "have the kernel signal the process above": (

@@ -35,9 +35,9 @@ class Judged:
         self.futures: dict[str, Future[Verdict]] = {c.name: self.pool.submit(c.problem, c.code) for c in CASES}
 
 
-@pytest.fixture(scope="module", params=["namespaces", "seccomp"])
+@pytest.fixture(scope="module", params=["namespaces", "landlock"])
 def judged(request: pytest.FixtureRequest) -> Iterator[Judged]:
-    if request.param == "seccomp" and os.getuid() == 0 and not anybody_reads(Path(os.__file__).resolve()):
+    if request.param == "landlock" and os.getuid() == 0 and not anybody_reads(Path(os.__file__).resolve()):
         pytest.skip("without namespaces root's programs run as nobody, who cannot read the standard library here")
     try:
         made = Judged(request.param)
@@ -109,7 +109,7 @@ def test_after_all_of_it_the_same_workers_judge_and_nothing_is_left(judged):
     judged.pool.close()
     wait_until(lambda: descendants(os.getpid()) <= judged.around, 5)
     mounts, names = traces()
-    assert mounts == judged.traces[0]
+    assert not [mount for mount in mounts if mount not in judged.traces[0] and "docker" not in mount]
     ours = {"x", "a", "mark", "sda", "0", "1"}
     new = {name.split("/")[-1] for name in names - judged.traces[1]}
     assert not {name for name in new if name in ours or name.startswith(cgroup.PREFIX)}

@@ -1,14 +1,11 @@
-"""How a verdict comes about: several tests, limits, function mode, checkers as tables, and what is nobody's fault."""
+"""How a verdict comes about: several tests, limits, function mode, and what is nobody's fault."""
 
 import json
 
 import pytest
 
-from dc_tools.core.records import Checker, CheckerType, Entry, Limits, Mode, Problem, Status, Test
-from dc_tools.sandbox.compare import difference, value_difference
+from dc_tools.core.records import Entry, Limits, Mode, Problem, Status, Test
 from dc_tools.sandbox.judge import JudgePool, Program
-
-FLOAT = Checker(CheckerType.FLOAT, 1e-6)
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +39,7 @@ def test_an_accepted_program_passed_every_test_and_says_what_it_used(pool):
     assert (verdict.status, verdict.passed, verdict.total, len(verdict.tests)) == ("AC", 20, 20, 20)
     assert verdict.time_s == pytest.approx(sum(test.time_s for test in verdict.tests), abs=1e-3)
     assert 5 < verdict.memory_mb < 100
-    assert (verdict.backend, verdict.isolation in {"namespaces", "seccomp"}) == ("local", True)
+    assert (verdict.backend, verdict.isolation in {"namespaces", "landlock"}) == ("local", True)
 
 
 def test_no_tests_is_our_fault_and_never_accepted(pool):
@@ -174,65 +171,3 @@ def test_arguments_are_fresh_for_every_test_and_printing_does_no_harm(pool):
 def test_integers_of_any_size_stay_exact(pool):
     assert pool.judge(function_problem(([70], 2**70)), "def f(n): return 2 ** n").status == "AC"
     assert pool.judge(function_problem(([70], 2**70)), "def f(n): return 2 ** n + 1").status == "WA"
-
-
-# -- comparison -------------------------------------------------------------------------------------------------------
-
-ROWS = [
-    ("trailing newline", "1 2\n", "1 2", True), ("spaces at line ends", "1 2\n", "1 2  \n", True),
-    ("CRLF", "1\n2\n", "1\r\n2\r\n", True), ("double space between words", "1 2", "1  2", True),
-    ("blank lines at the end", "1", "1\n\n\n", True), ("blank line inside", "1\n2", "1\n\n2", False),
-    ("newline instead of space", "1 2", "1\n2", False), ("1.0 for 1", "1", "1.0", True),
-    ("1e3 for 1000", "1000", "1e3", True), ("007 for 7", "7", "007", True), ("+5 for 5", "5", "+5", True),
-    ("fewer digits", "0.33333333", "0.3333333", False), ("one more than 10**9", "1000000000", "1000000001", False),
-    ("1000001 for 1000000", "1000000", "1000001", False),
-    ("yes for YES", "YES", "yes", False), ("NO for YES", "YES", "NO", False), ("swapped words", "a b", "b a", False),
-    ("swapped number lines", "1\n2", "2\n1", False), ("other words, same count", "abc def", "xyz qqq", False),
-    ("full-width digit", "1", "\uff11", False), ("arabic digit", "1", "\u0661", False),
-    ("no-break space", "1 2", "1\u00a02", False), ("nan for nan", "nan", "nan", True), ("nan for 1", "1", "nan", False),
-    ("inf for a number", "1e400", "inf", False), ("underscores", "1000", "1_000", False),
-    ("hexadecimal", "16", "0x10", False), ("more lines", "1", "1\n2", False), ("no output", "1", "", False),
-    ("nothing for nothing", "", "\n", True), ("beyond doubles", "9007199254740993", "9007199254740992", False),
-    ("minus zero", "0", "-0", True), ("huge exponent", "1", "1e99999", False),
-]
-
-
-@pytest.mark.parametrize(("name", "expected", "actual", "same"), ROWS, ids=[row[0] for row in ROWS])
-def test_default_comparison(name, expected, actual, same):
-    assert (difference(expected, actual, Checker()) is None) is same
-
-
-FLOAT_ROWS = [
-    ("fewer digits", "0.33333333", "0.3333333", True), ("outside the tolerance", "0.333", "0.334", False),
-    ("an integer stays exact", "1000000000", "1000000001", False), ("a whole float", "3.0", "3", True),
-    ("relative for large", "1000000.0", "1000000.5", True), ("relative has an end", "1000000.0", "1000002.0", False),
-    ("nan for a float", "1.0", "nan", False), ("inf for a float", "1.0", "inf", False), ("a word", "yes", "YES", False),
-    ("exponent", "1e-3", "0.0010000001", True), ("several on a line", "1 0.50000001 x", "1 0.5 x", True),
-]
-
-
-@pytest.mark.parametrize(("name", "expected", "actual", "same"), FLOAT_ROWS, ids=[row[0] for row in FLOAT_ROWS])
-def test_float_comparison(name, expected, actual, same):
-    assert (difference(expected, actual, FLOAT) is None) is same
-
-
-VALUE_ROWS = [
-    ("[1,2]", "[1, 2]", True), ("[1,2]", "[2,1]", False), ('{"a":1,"b":2}', '{"b":2,"a":1}', True), ("1", "1.0", True),
-    ("1", '"1"', False), ("true", "true", True), ("null", "false", False), ("0.5", "0.5000001", False),
-    ("[]", "", False), ("[1]", "[1", False), ("1", "true", True), ("[0]", "[false]", True), ("0", "null", False),
-]
-
-
-@pytest.mark.parametrize(("expected", "actual", "same"), VALUE_ROWS)
-def test_value_comparison(expected, actual, same):
-    assert (value_difference(expected, actual, Checker()) is None) is same
-
-
-def test_values_compare_within_a_float_tolerance_only_where_a_float_is_expected():
-    assert value_difference("[0.5, 3]", "[0.5000001, 3]", FLOAT) is None
-    assert value_difference("[0.5, 1000000000]", "[0.5, 1000000001]", FLOAT) is not None
-
-
-def test_a_difference_says_where():
-    assert difference("1 2\n3 4\n", "1 2\n3 5\n", Checker()) == "line 2: expected 4, got 5"
-    assert value_difference('{"a":[1,2]}', '{"a":[1,3]}', Checker()) == 'value["a"][1]: expected 2, got 3'
