@@ -7,7 +7,6 @@ protection from bugs of the kernel or of the engine; who may speak to a docker e
 
 import contextlib
 import functools
-import importlib.util
 import json
 import os
 import socket
@@ -15,9 +14,8 @@ import struct
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import docker
@@ -27,11 +25,23 @@ import docker.utils
 import requests
 
 from dc_tools.core.errors import CannotRun
-from dc_tools.sandbox import image
+from dc_tools.sandbox import boot, image, languages, levels, stream
 from dc_tools.sandbox.cgroup import PROCESSES
+from dc_tools.sandbox.execution import Program, Session
+from dc_tools.sandbox.owner import Owner
 
 LABEL = "dc-sandbox"
-"""The label of our containers; its value is the grader, as `Owner` writes it."""
+"""The label of our containers; its value is the grader's `Owner`."""
+WORKER = "dc_tools.sandbox.worker"
+READABLE = (
+    "/usr/lib", "/lib", "/lib64", "/usr/local/lib", "/usr/share/zoneinfo", "/dev/null", "/dev/zero", "/dev/urandom",
+)
+"""What programs may read beside the standard library, wherever that is in the image."""
+ENVIRONMENT = {
+    "HOME": "/tmp", "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "TZ": "UTC", "PYTHONHASHSEED": "0",
+    "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1",
+}
+"""PATH is the image's own: it says where its Python is."""
 DEFAULT_HOST = "unix:///var/run/docker.sock"
 TMP_MB, TMP_FILES = 64, 4096
 API_S = 60.0
@@ -50,36 +60,6 @@ _BLOCK = 1 << 18
 _Trouble = (docker.errors.DockerException, requests.exceptions.RequestException, OSError)
 """What the SDK raises."""
 
-BOOT = """
-import importlib.abc, importlib.util, json, os, sys
-def exactly(size):
-    data = b""
-    while len(data) < size:
-        block = os.read(0, size - len(data))
-        if not block:
-            os._exit(0)
-        data += block
-    return data
-class Sources(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
-    def __init__(self, texts):
-        self.texts = texts
-    def find_spec(self, name, path=None, target=None):
-        return importlib.util.spec_from_loader(name, self) if name in self.texts else None
-    def is_package(self, name):
-        return any(other.startswith(name + ".") for other in self.texts)
-    def get_source(self, name):
-        return self.texts[name]
-sources = Sources(json.loads(exactly(int.from_bytes(exactly(4), "little"))))
-sys.meta_path.insert(0, sources)
-from dc_tools.sandbox.worker import main
-sys.meta_path.remove(sources)
-del exactly, Sources, sources
-main()
-"""
-"""It takes `packed` modules from stdin and calls the worker's main."""
-COMMAND = ("python3", "-s", "-S", "-P", "-B", "-X", "utf8", "-c", BOOT)
-"""What a worker's container runs, before the worker's own arguments; PATH is better left to the image."""
-
 
 @dataclass(frozen=True)
 class DockerOptions:
@@ -89,38 +69,6 @@ class DockerOptions:
     image: str
     memory_mb: int
     host: str | None = None
-
-
-@dataclass(frozen=True)
-class Owner:
-    """A grader: a process of one boot of one machine, or of one container there."""
-
-    place: str
-    pid: int
-    started: int
-
-    @classmethod
-    def this(cls) -> "Owner":
-        """The process that asks."""
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        place = f"{socket.gethostname()} {boot} {os.readlink('/proc/self/ns/pid')}"
-        return cls(place, os.getpid(), _start_of(os.getpid()) or 0)
-
-    @classmethod
-    def parse(cls, text: str) -> "Owner | None":
-        """What `str` made; None for another's label."""
-        place, _, rest = text.rpartition(" pid ")
-        numbers = rest.split(" ")
-        if not place or len(numbers) != 2 or not all(number.isdecimal() for number in numbers):
-            return None
-        return cls(place, int(numbers[0]), int(numbers[1]))
-
-    def __str__(self) -> str:
-        return f"{self.place} pid {self.pid} {self.started}"
-
-    def is_gone(self, here: "Owner") -> bool:
-        """Whether it was a process of the same place as `here` and has ended; others' cannot be told from here."""
-        return self.place == here.place and _start_of(self.pid) != self.started
 
 
 def connect(host: str | None = None) -> Any:
@@ -185,18 +133,6 @@ def sweep(api: Any) -> int:
                 found += 1
                 _remove(api, container["Id"])
     return found
-
-
-def packed(modules: Sequence[str]) -> bytes:
-    """The sources of modules, as `BOOT` reads them; the packages they are in are sent empty."""
-    texts = {package: "" for name in modules for package in _packages_of(name)}
-    for name in modules:
-        spec = importlib.util.find_spec(name)
-        if spec is None or spec.origin is None:
-            raise ModuleNotFoundError(name)
-        texts[name] = Path(spec.origin).read_text(encoding="utf-8")
-    data = json.dumps(texts).encode()
-    return len(data).to_bytes(4, "little") + data
 
 
 class Container:
@@ -281,7 +217,7 @@ class Container:
         self._id = api.create_container(
             options.image, entrypoint=list(argv), environment=dict(environment), host_config=host_config,
             user="65534:65534", stdin_open=True, tty=False, hostname="sandbox", working_dir="/",
-            labels={LABEL: str(Owner.this())}, healthcheck={"test": ["NONE"]},
+            labels={LABEL: str(Owner.this())}, healthcheck={"test": ["NONE"]}, stop_signal="SIGKILL",
         )["Id"]
         attached = api.attach_socket(self._id, {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1})
         self._socket, self._response = getattr(attached, "_sock", attached), getattr(attached, "_response", None)
@@ -311,6 +247,40 @@ class Container:
         with self._lock, contextlib.suppress(OSError):
             if self._socket is not None:
                 self._socket.shutdown(socket.SHUT_RDWR)
+
+
+class DockerWorker:
+    """A worker in a container of its own. Errors: `CannotRun`."""
+
+    backend = "docker"
+    level = levels.CONTAINER.name
+    offers_fast = offers_files = True
+
+    def __init__(self, options: DockerOptions) -> None:
+        argv = boot.command(WORKER, "0", "1", self.level, "0", "", ",".join(languages.TOOLS), *READABLE)
+        self._box = Container(options, argv, ENVIRONMENT)
+        self._line = stream.Line(self._box, stream.NoGuard(), 0)
+        try:
+            self._box.send(boot.packed(WORKER))
+            kind, payload = self._line.receive(stream.SLACK_S)
+            said = "" if kind == "Y" else payload.decode("utf-8", "replace")
+        except (OSError, EOFError) as error:
+            said = self._box.said() or str(error)
+        if said:
+            self.close()
+            raise CannotRun(f"no worker starts in a container of '{options.image}': {' '.join(said.split())[-300:]}")
+
+    def session(self, program: Program, *, fast: bool = False) -> contextlib.AbstractContextManager[Session]:
+        """Compile a program and keep it ready. Errors: `WorkerLost`, here and from `Session.run`."""
+        return stream.session(self._line, program, fast=fast)
+
+    def kill(self) -> None:
+        """End the container; may be called from another thread."""
+        self._box.kill()
+
+    def close(self) -> None:
+        """Remove the container."""
+        self._box.close()
 
 
 class _Frames:
@@ -379,19 +349,3 @@ def _split(name: str) -> tuple[str, str]:
     """Repository and tag of an image's name; a colon before a slash is a port's."""
     repository, colon, tag = name.rpartition(":")
     return (repository, tag) if colon and "/" not in tag else (name, "latest")
-
-
-def _packages_of(module: str) -> Iterator[str]:
-    """The packages around a module, outer ones first."""
-    parts = module.split(".")
-    for size in range(1, len(parts)):
-        yield ".".join(parts[:size])
-
-
-def _start_of(pid: int) -> int | None:
-    """When a process began, in the kernel's ticks since boot; None where it has ended."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return None
-    return None if fields[0] in "ZX" else int(fields[19])

@@ -14,8 +14,9 @@ import pytest
 from processes import started, wait_until
 
 from dc_tools.core.errors import CannotRun
-from dc_tools.sandbox import docker
+from dc_tools.sandbox import boot, docker
 from dc_tools.sandbox.docker import Container, DockerOptions
+from dc_tools.sandbox.owner import Owner
 
 pytest_plugins = "docker_engine"
 
@@ -173,22 +174,23 @@ def test_close_leaves_no_container_and_no_descriptor(options):
     assert len(os.listdir("/proc/self/fd")) == held
 
 
-def test_the_modules_that_are_sent_become_the_worker(options):
-    with (Path(docker.__file__).parent / "cgroup.py").open() as file:
-        text = file.read()
-    message = docker.packed(["dc_tools.sandbox.cgroup"])
+def test_the_sources_that_are_sent_become_the_worker(options):
+    message = boot.packed("dc_tools.sandbox.worker")
     assert int.from_bytes(message[:4], "little") == len(message) - 4
     sources = json.loads(message[4:])
-    assert sources == {"dc_tools": "", "dc_tools.sandbox": "", "dc_tools.sandbox.cgroup": text}
+    folder = Path(boot.__file__).parent
+    assert sources["dc_tools"] == sources["dc_tools.sandbox"] == ""
+    assert sources["dc_tools.sandbox.jail"] == (folder / "jail.py").read_text()
+    assert {name for name in sources if name.startswith("dc_tools.core.")} <= {"dc_tools.core.languages"}
     sources["dc_tools.sandbox.worker"] = (
-        "import os, sys\nfrom dc_tools.sandbox import cgroup\n"
-        "def main():\n    assert os.read(0, 2) == b'go'\n"
-        "    os.write(1, f'{cgroup.PREFIX} {sys.argv[1:]}'.encode())\n"
+        "import os\nfrom dc_tools.sandbox import levels\n"
+        "def main(arguments):\n    assert os.read(0, 2) == b'go'\n"
+        "    os.write(1, f'{levels.CONTAINER.name} {arguments[0]} {\"os.py\" in os.listdir(arguments[1])}'.encode())\n"
     )
     data = json.dumps(sources).encode()
-    with contextlib.closing(Container(options, [*docker.COMMAND, "one"], {})) as box:
+    with contextlib.closing(Container(options, boot.command("dc_tools.sandbox.worker", "one"), {})) as box:
         box.send(len(data).to_bytes(4, "little"), data, b"go")
-        assert box.receive(19, 30) == b"dc-sandbox- ['one']"
+        assert box.receive(18, 30) == b"container one True"
 
 
 def test_a_killed_grader_leaves_nothing_after_the_next_sweep_and_a_living_one_is_left_alone(options):
@@ -211,12 +213,12 @@ def test_a_killed_grader_leaves_nothing_after_the_next_sweep_and_a_living_one_is
 def test_containers_of_another_machine_or_another_tool_are_never_swept(options):
     gone = subprocess.Popen(["true"])
     gone.wait()
-    here = docker.Owner.this()
-    labels = [str(docker.Owner("elsewhere", gone.pid, 1)), "", "dc pid x y", str(here)]
+    here = Owner.this()
+    labels = [str(Owner("elsewhere", gone.pid, 1)), "", "dc pid x y", str(here)]
     with contextlib.closing(docker.connect(options.host)) as api:
         made = [api.create_container(options.image, ["python3"], labels={docker.LABEL: text})["Id"] for text in labels]
         mine = api.create_container(
-            options.image, ["python3"], labels={docker.LABEL: str(docker.Owner(here.place, gone.pid, 1))}
+            options.image, ["python3"], labels={docker.LABEL: str(Owner(here.place, gone.pid, 1))}
         )["Id"]
         try:
             assert (docker.sweep(api), docker.sweep(api)) == (1, 0)
@@ -282,8 +284,8 @@ def test_a_name_is_parted_at_the_tag_and_not_at_the_port():
 
 
 def test_an_owner_is_read_as_it_was_written_and_others_labels_are_nobodys():
-    owner = docker.Owner.this()
-    assert docker.Owner.parse(str(owner)) == owner
+    owner = Owner.this()
+    assert Owner.parse(str(owner)) == owner
     assert not owner.is_gone(owner)
-    assert docker.Owner(owner.place, owner.pid, owner.started + 1).is_gone(owner)
-    assert [docker.Owner.parse(text) for text in ("", "1", "x pid 1", "x pid 1 -2", "x pid 1 2 3")] == [None] * 5
+    assert Owner(owner.place, owner.pid, owner.started + 1).is_gone(owner)
+    assert [Owner.parse(text) for text in ("", "1", "x pid 1", "x pid 1 -2", "x pid 1 2 3")] == [None] * 5
