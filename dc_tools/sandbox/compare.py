@@ -9,7 +9,7 @@ or absolute, as doubles) will do. Expected integers stay exact.
 yesno: as default, but where `yes` or `no` is expected, in whatever case, the case does not matter.
 words: as default, but the ends of lines are white space like any other.
 unordered: as default, but the lines may be in any order, and since a blank line could then stand at the end, all blank
-lines are ignored.
+lines are ignored. Holds some six times the expected output in memory, where the others hold it twice.
 
 Values, as JSON texts: equal as Python's `==` has it at every depth (1 is 1.0 and true, "1" is not 1), NaN is NaN.
 float: where a number is expected with a point or an exponent. yesno, words: strings that are `yes` or `no`, and strings
@@ -105,7 +105,8 @@ def lcb_difference(expected: str, actual: str) -> str | None:
         return f"expected {_count(lines[0], 'line')}, got {lines[1]}"
     for number, (want, have) in enumerate(zip(_stripped_lines(wanted), _stripped_lines(given), strict=True), 1):
         if want != have and not _same_decimals(want, have):
-            return f"line {number}: expected {_shown_text(want)}, got {_shown_text(have)}"
+            shown = [_shown(_bytes(line[: _SHOWN + 1])) for line in (want, have)]
+            return f"line {number}: expected {shown[0]}, got {shown[1]}"
     return None
 
 
@@ -172,7 +173,8 @@ def _exact(number: re.Match[bytes]) -> bytes:
     if not core:
         return b"0"
     power = int(exponent or b"0") - len(fraction) + len(digits) - len(core)
-    return b"%s%se%d" % (b"-" if sign == b"-" else b"", core, power)
+    head = b"-" + core if sign == b"-" else core
+    return b"%se%d" % (head, power) if power else head
 
 
 def _exact_line(words: list[bytes]) -> bytes:
@@ -380,10 +382,6 @@ def _count(number: int, what: str) -> str:
 
 def _shown(text: bytes) -> str:
     return _cut(text[: 4 * (_SHOWN + 1)].decode("utf-8", "backslashreplace"))
-
-
-def _shown_text(text: str) -> str:
-    return _shown(text[: _SHOWN + 1].encode("utf-8", "surrogatepass"))
 
 
 def _shown_value(value: Any) -> str:
