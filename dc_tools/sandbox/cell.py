@@ -20,6 +20,7 @@ from typing import Any, NoReturn, Protocol
 from dc_tools.sandbox import filters, jail, languages, program, toolchain
 from dc_tools.sandbox.frames import ENDED_BY, RESULT, Channel, write_all
 from dc_tools.sandbox.levels import Level
+from dc_tools.sandbox.nursery import cpu_seconds
 
 FETCHED_BYTES = 16 << 20
 MAX_STACK = 1 << 30
@@ -238,14 +239,6 @@ def one_line(error: BaseException) -> str:
     if isinstance(error, SyntaxError) and error.lineno:
         return f"{type(error).__name__}: {error.msg} (line {error.lineno})"
     return f"{type(error).__name__}: {error}".split("\n")[0]
-
-
-def cpu_seconds(pid: int) -> float:
-    """CPU time of a process so far, from its own clock; 0 once it is gone."""
-    try:
-        return time.clock_gettime((~pid << 3) | 2)
-    except OSError:
-        return 0.0
 
 
 def watch_compiling(pid: int, is_compiled: mmap.mmap, limit_s: float) -> tuple[str, bool]:

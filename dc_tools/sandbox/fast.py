@@ -14,15 +14,15 @@ from typing import Any, NoReturn
 
 from dc_tools.sandbox import program
 
-IN, OUT, ERR, VALUE, CONTROL = 50, 51, 52, 53, 54
+IN, OUT, ERR, VALUE, CONTROL, PROGRAM, ORDERS = 50, 51, 52, 53, 54, 55, 56
 """Descriptors, above those that a program is given by `open`."""
 GO, DONE, UNSURE = b"t", b"k", b"x"
 _FIRST_FREE = 3
 
 
-def serve(code: Any, job: dict[str, Any]) -> NoReturn:
+def serve(code: Any, source: bytes, job: dict[str, Any]) -> NoReturn:
     """Run the program for each `GO` on the control socket, until it behaves unusually or the other side has gone."""
-    run = _Runs(code, job)
+    run = _Runs(code, source, job)
     os.write(CONTROL, DONE)
     while os.read(CONTROL, 1) == GO:
         if not run.once():
@@ -35,13 +35,14 @@ def serve(code: Any, job: dict[str, Any]) -> NoReturn:
 class _Runs:
     """A compiled program and what is put back before each run of it."""
 
-    def __init__(self, code: Any, job: dict[str, Any]) -> None:
+    def __init__(self, code: Any, source: bytes, job: dict[str, Any]) -> None:
         self._code, self._job = code, job
         self._targets = ((IN, 0), (OUT, 1), (ERR, 2)) + (((VALUE, 3),) if job["entry"] else ())
         self._builtins = dict(vars(builtins))
         self._depth = sys.getrecursionlimit() + program.depth() + 2
-        self._random = b"random" in job["code"]
+        self._random = b"random" in source
         self._path = list(sys.path)
+        self._streams: tuple[Any, Any] | None = None
 
     def once(self) -> bool:
         """One run; whether it ended as a program should."""
@@ -49,7 +50,7 @@ class _Runs:
             os.dup2(source, target)
         arguments = program.arguments(self._job)
         namespace = program.main_module(self._job)
-        program.open_standard_streams()
+        self._open_streams()
         if vars(builtins) != self._builtins:
             vars(builtins).clear()
             vars(builtins).update(self._builtins)
@@ -65,6 +66,16 @@ class _Runs:
         except BaseException:
             return False
         return _ended_well(namespace)
+
+
+    def _open_streams(self) -> None:
+        """New standard streams; the two for output serve again where the program left them as they were."""
+        kept = self._streams
+        if kept and kept == (sys.stdout, sys.stderr) and not (kept[0].closed or kept[1].closed):
+            sys.stdin = sys.__stdin__ = program.new_stdin()
+        else:
+            program.open_standard_streams()
+            self._streams = (sys.stdout, sys.stderr)
 
 
 def _ended_well(namespace: dict[str, Any]) -> bool:

@@ -109,13 +109,18 @@ def arguments(job: dict[str, Any]) -> list[Any]:
 
 def open_standard_streams() -> None:
     """New `sys.stdin`, `sys.stdout`, `sys.stderr` on descriptors 0, 1, 2."""
-    stdin = io.TextIOWrapper(io.BufferedReader(io.FileIO(0, closefd=False)), "utf-8", "surrogateescape")
+    stdin = new_stdin()
     stdout = io.TextIOWrapper(io.BufferedWriter(io.FileIO(1, "w", closefd=False)), "utf-8")
     stderr_bytes = io.BufferedWriter(io.FileIO(2, "w", closefd=False))
     stderr = io.TextIOWrapper(stderr_bytes, "utf-8", "backslashreplace", line_buffering=True)
     vars(sys).update(
         stdin=stdin, __stdin__=stdin, stdout=stdout, __stdout__=stdout, stderr=stderr, __stderr__=stderr
     )
+
+
+def new_stdin() -> io.TextIOWrapper:
+    """Text from descriptor 0."""
+    return io.TextIOWrapper(io.BufferedReader(io.FileIO(0, closefd=False)), "utf-8", "surrogateescape")
 
 
 def forget_ourselves() -> None:
