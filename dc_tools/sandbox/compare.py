@@ -29,7 +29,7 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterator
 from decimal import Decimal, InvalidOperation
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from dc_tools.core.records import Checker, CheckerType
 
@@ -43,7 +43,6 @@ _RESPELLED = re.compile(rb"[+.eE]|\b0|0\b")
 """Where a line has no such place, its numbers are spelled as `_exact` spells them."""
 _TEXT_WORD = re.compile(r"\S+")
 _YES_NO = frozenset({b"yes", b"no"})
-_NAN = object()
 _SHORT = 1 << 16
 _SHOWN = 60
 
@@ -179,7 +178,7 @@ def _exact(number: re.Match[bytes]) -> bytes:
 
 def _exact_line(words: list[bytes]) -> bytes:
     line = b" ".join(words)
-    if _RESPELLED.search(line) is None:
+    if len(line) < _SHORT and _RESPELLED.search(line) is None:
         return line
     numbers = map(_NUMBER.fullmatch, words)
     return b" ".join(word if number is None else _exact(number) for word, number in zip(words, numbers, strict=True))
@@ -352,12 +351,12 @@ def _unordered_items_difference(wanted: list[Any], given: list[Any]) -> str | No
 
 
 def _hashable(value: Any) -> Hashable:
-    """What is equal, and hashes alike, for values that `_same_value` takes for the same."""
+    """What is equal, and hashes alike, for equal values; `json` makes but one NaN, which is found by identity."""
     if isinstance(value, list):
         return tuple(map(_hashable, value))
     if isinstance(value, dict):
         return frozenset((key, _hashable(item)) for key, item in value.items())
-    return _NAN if _is_nan(value) else value
+    return cast("Hashable", value)
 
 
 def _stripped_lines(text: str) -> Iterator[str]:
