@@ -26,12 +26,13 @@ import requests
 
 from dc_tools.core.errors import CannotRun
 from dc_tools.sandbox import boot, image, languages, levels, stream
-from dc_tools.sandbox.cgroup import PROCESSES
+from dc_tools.sandbox.cgroup import BESIDE_BYTES, PROCESSES
 from dc_tools.sandbox.execution import Program, Session
 from dc_tools.sandbox.owner import Owner
 
 LABEL = "dc-sandbox"
 """The label of our containers; its value is the grader's `Owner`."""
+IMAGE = "dc-sandbox"
 WORKER = "dc_tools.sandbox.worker"
 READABLE = (
     "/usr/lib", "/lib", "/lib64", "/usr/local/lib", "/usr/share/zoneinfo", "/dev/null", "/dev/zero", "/dev/urandom",
@@ -63,11 +64,11 @@ _Trouble = (docker.errors.DockerException, requests.exceptions.RequestException,
 
 @dataclass(frozen=True)
 class DockerOptions:
-    """Which containers to make: `memory_mb` bounds all processes of one together; `host` is a docker URL, None for
-    DOCKER_HOST or the usual socket. TLS is set by DOCKER_TLS_VERIFY and DOCKER_CERT_PATH."""
+    """Which containers to make: `memory_mb` bounds all processes of one together, and grows with a program's own limit;
+    `host` is a docker URL, None for DOCKER_HOST or the usual socket. TLS: DOCKER_TLS_VERIFY and DOCKER_CERT_PATH."""
 
-    image: str
-    memory_mb: int
+    image: str = IMAGE
+    memory_mb: int = 1024
     host: str | None = None
 
 
@@ -145,6 +146,7 @@ class Container:
         self._response: Any = None
         self._lock = threading.Lock()
         self._frames = _Frames()
+        self._memory_bytes = options.memory_mb << 20
         try:
             self._start(options, argv, environment)
         except _Trouble as error:
@@ -155,19 +157,13 @@ class Container:
             raise
 
     def send(self, *parts: bytes) -> None:
-        """Send bytes to its stdin, all of them. Errors: `OSError`, `EOFError` when it has ended."""
+        """Send bytes to its stdin, all of them. Errors: `OSError`."""
         line = self._line()
-        for part in parts if sum(map(len, parts)) > _BLOCK else (b"".join(parts),):
-            view, stuck_s = memoryview(part), 0.0
-            while view:
-                line.settimeout(STUCK_S)
-                try:
-                    view, stuck_s = view[line.send(view) :], 0.0
-                except TimeoutError:
-                    stuck_s += STUCK_S
-                    if stuck_s > SEND_S:
-                        raise
-                    self._look(line)
+        try:
+            for part in parts if sum(map(len, parts)) > _BLOCK else (b"".join(parts),):
+                self._send(line, memoryview(part))
+        except EOFError as error:
+            raise BrokenPipeError(str(error)) from error
 
     def receive(self, size: int, timeout_s: float) -> bytes:
         """Exactly `size` bytes of its stdout. Errors: `EOFError` when it has ended, `TimeoutError`, `OSError`."""
@@ -205,11 +201,22 @@ class Container:
         """The end of what it wrote on stderr, as far as it was read."""
         return self._frames.stderr.decode("utf-8", "replace").strip()
 
+    def limit(self, size: int) -> None:
+        """Let all its processes together have `size` bytes of memory, or more where they already may."""
+        if size > self._memory_bytes:
+            self._memory_bytes = size
+            with contextlib.suppress(*_Trouble):
+                self._api.update_container(self._id, mem_limit=size, memswap_limit=size)
+
+    def kills(self) -> int:
+        """Not known; no program gets there, since its own limit is lower."""
+        return 0
+
     def _start(self, options: DockerOptions, argv: Sequence[str], environment: Mapping[str, str]) -> None:
         api = self._api
         host_config = api.create_host_config(
             network_mode="none", ipc_mode="none", read_only=True, cap_drop=["ALL"], security_opt=["no-new-privileges"],
-            pids_limit=PROCESSES, mem_limit=options.memory_mb << 20, memswap_limit=options.memory_mb << 20,
+            pids_limit=PROCESSES, mem_limit=self._memory_bytes, memswap_limit=self._memory_bytes,
             tmpfs={"/tmp": f"size={TMP_MB}m,nr_inodes={TMP_FILES},mode=1777,exec,nosuid,nodev"},
             ulimits=[docker.types.Ulimit(name="core", soft=0, hard=0)],
             init=False, auto_remove=True, log_config=docker.types.LogConfig(type="none"),
@@ -222,6 +229,21 @@ class Container:
         attached = api.attach_socket(self._id, {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1})
         self._socket, self._response = getattr(attached, "_sock", attached), getattr(attached, "_response", None)
         api.start(self._id)
+
+    def _send(self, line: socket.socket, view: memoryview) -> None:
+        stuck_s = 0.0
+        while view:
+            line.settimeout(STUCK_S)
+            try:
+                view, stuck_s = view[line.send(view) :], 0.0
+            except TimeoutError:
+                stuck_s += STUCK_S
+                if stuck_s > SEND_S:
+                    raise
+                self._look(line)
+            except OSError:
+                self._look(line)  # it may have said why
+                raise
 
     def _read(self, line: socket.socket) -> None:
         block = line.recv(_BLOCK)
@@ -259,7 +281,7 @@ class DockerWorker:
     def __init__(self, options: DockerOptions) -> None:
         argv = boot.command(WORKER, "0", "1", self.level, "0", "", ",".join(languages.TOOLS), *READABLE)
         self._box = Container(options, argv, ENVIRONMENT)
-        self._line = stream.Line(self._box, stream.NoGuard(), 0)
+        self._line = stream.Line(self._box, self._box, BESIDE_BYTES)
         try:
             self._box.send(boot.packed(WORKER))
             kind, payload = self._line.receive(stream.SLACK_S)

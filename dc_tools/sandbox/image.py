@@ -69,12 +69,12 @@ class Tree:
             self.links[wanted] = str(path)
 
     def add_all(self, folder: Path, left_out: frozenset[str] = frozenset()) -> None:
-        """Take what is below a folder, except folders named in `left_out` and what other versions compiled."""
+        """Take what is below a folder, except names in `left_out` and what other versions compiled."""
         own = f".{sys.implementation.cache_tag}.pyc"
         self.add(folder)
         for at, folders, names in os.walk(folder):
             folders[:] = [name for name in folders if name not in left_out and not name.startswith("config-")]
-            for name in names:
+            for name in set(names) - left_out:
                 if (not name.endswith(".pyc") or name.endswith(own)) and not name.startswith("_tkinter"):
                     self.add(Path(at, name))
 
@@ -103,7 +103,7 @@ def python_tree(*, cpp: bool = False) -> Tree:
         _add_compiler(tree)
     tree.add_libraries()
     tree.add(Path("/etc/ld.so.cache"))
-    tree.add_all(Path("/usr/share/zoneinfo"), frozenset({"right", "posix"}))
+    tree.add_all(Path("/usr/share/zoneinfo"), frozenset({"right", "posix", "localtime"}))
     return tree
 
 

@@ -95,6 +95,7 @@ class Engine:
 
     def _launch(self, driver: tuple[str, ...]) -> "subprocess.Popen[bytes]":
         argv = [
+            "setpriv", "--pdeathsig=TERM",  # so that it ends even where nobody is left to stop it
             "dockerd", "--bridge=none", "--iptables=false", "--ip6tables=false", f"--host={self.host}",
             f"--data-root={self.root}/data", f"--exec-root={self.root}/exec", f"--pidfile={self.root}/pid",
             f"--config-file={self.root}/daemon.json", f"--cgroup-parent=/{self.group}",
@@ -145,10 +146,10 @@ def new_engine() -> Iterator[Callable[[], Engine]]:
 
 @pytest.fixture(scope="session")
 def docker_image(docker_host: str | None) -> Iterator[str]:
-    """An image of this machine's Python in the engine of `docker_host`."""
+    """An image of this machine's Python, and g++ where there is one, in the engine of `docker_host`."""
     name = f"dc-sandbox-test:{os.getpid()}"
     with contextlib.closing(docker.connect(docker_host)) as api:
-        docker.import_image(api, name, cpp=False)
+        docker.import_image(api, name, cpp=shutil.which("g++") is not None)
         yield name
         api.remove_image(name, force=True)
 
@@ -156,8 +157,9 @@ def docker_image(docker_host: str | None) -> Iterator[str]:
 def _ours() -> Engine:
     if os.getuid() != 0:
         pytest.skip("no docker engine answers, and only root can start one")
-    if not shutil.which("dockerd"):
-        pytest.skip("no docker engine answers, and there is no dockerd to start (Debian: apt-get install docker.io)")
+    for program in ("dockerd", "setpriv"):
+        if not shutil.which(program):
+            pytest.skip(f"no docker engine answers, and {program} is not there to start one (apt: docker.io)")
     return Engine()
 
 
