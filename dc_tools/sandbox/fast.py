@@ -18,6 +18,40 @@ IN, OUT, ERR, VALUE, CONTROL, PROGRAM, ORDERS = 50, 51, 52, 53, 54, 55, 56
 """Descriptors, above those that a program is given by `open`."""
 GO, DONE, UNSURE = b"t", b"k", b"x"
 _FIRST_FREE = 3
+_REHEARSALS = 20
+"""Enough for the interpreter to have specialised its code."""
+_STDIN_SAMPLE = b"""
+import sys
+def main():
+    n = int(input())
+    numbers = list(map(int, input().split()))
+    rest = sys.stdin.read().split()
+    found = {x: i for i, x in enumerate(numbers)}
+    for i in range(len(rest)):
+        found[i] = sorted(numbers)[0] + sum(numbers) + max(numbers) - min(numbers)
+    print(n, *numbers)
+    print(" ".join(map(str, found.values())))
+if __name__ == "__main__":
+    main()
+"""
+_FUNCTION_SAMPLE = b"def f(numbers):\n    return [str(x) for x in sorted(numbers)]\n"
+
+
+def rehearse() -> None:
+    """Run small programs of ours, so that what every program needs is warm before the first fork."""
+    entry = {"fn_name": "f", "class_name": None, "arg_types": [], "return_type": "json"}
+    for source, data, job in (
+        (_STDIN_SAMPLE, b"3\n1 2 3\n1\n5\n", {"entry": None, "argv": []}),
+        (_FUNCTION_SAMPLE, b"[[3,1,2]]", {"entry": entry, "argv": []}),
+    ):
+        run = _Runs(compile(source, program.FILE, "exec", dont_inherit=True), source, job)
+        for _ in range(_REHEARSALS):
+            for handle in (IN, OUT, ERR, VALUE):
+                os.ftruncate(handle, 0)
+                os.lseek(handle, 0, os.SEEK_SET)
+            os.pwrite(IN, data, 0)
+            if not run.once():
+                raise OSError("a program of ours does not run")
 
 
 def serve(code: Any, source: bytes, job: dict[str, Any]) -> NoReturn:
@@ -38,7 +72,7 @@ class _Runs:
     def __init__(self, code: Any, source: bytes, job: dict[str, Any]) -> None:
         self._code, self._job = code, job
         self._targets = ((IN, 0), (OUT, 1), (ERR, 2)) + (((VALUE, 3),) if job["entry"] else ())
-        self._builtins = dict(vars(builtins))
+        self._builtins = _watched()
         self._depth = sys.getrecursionlimit() + program.depth() + 2
         self._random = b"random" in source
         self._path = list(sys.path)
@@ -46,14 +80,13 @@ class _Runs:
 
     def once(self) -> bool:
         """One run; whether it ended as a program should."""
+        if _watched() != self._builtins:
+            return False
         for source, target in self._targets:
             os.dup2(source, target)
         arguments = program.arguments(self._job)
         namespace = program.main_module(self._job)
         self._open_streams()
-        if vars(builtins) != self._builtins:
-            vars(builtins).clear()
-            vars(builtins).update(self._builtins)
         if self._random:
             random.seed(0)
         sys.path[:] = self._path
@@ -76,6 +109,11 @@ class _Runs:
         else:
             program.open_standard_streams()
             self._streams = (sys.stdout, sys.stderr)
+
+
+def _watched() -> tuple[object, ...]:
+    """How many builtins there are, and those that programs replace. To look at all would copy the pages of all."""
+    return len(vars(builtins)), builtins.input, builtins.print, builtins.open, builtins.__import__, builtins.int
 
 
 def _ended_well(namespace: dict[str, Any]) -> bool:

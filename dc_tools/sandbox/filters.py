@@ -100,7 +100,7 @@ def full(own_pid: int | None = None, *, opens: bool = True, owns_files: bool = T
         ]
     for number in _SIGNALS.values():
         steps += [(_EQUAL, 0, 1, number), _ALLOW] if own_pid is None else _when(number, 0, (own_pid,), _ALLOW, _DENY)
-    return _filter([*steps, *_each(allowed), _DENY])
+    return _filter([*steps, *_tree(_ranges(allowed), _DENY)])
 
 
 def fast(*, opens: bool = True) -> Filter:
@@ -116,7 +116,7 @@ def fast(*, opens: bool = True) -> Filter:
     if opens:
         for number, flags in ((_OPENING["open"], 1), (_OPENING["openat"], 2)):
             steps += [(_EQUAL, 0, 4, number), _argument(flags), (_ANY_BIT, 0, 1, _WRITING_FLAGS), _TRAP, _ALLOW]
-    return _filter([*steps, *_each(set(_READING.values())), _TRAP])
+    return _filter([*steps, *_tree(_ranges(set(_READING.values())), _TRAP)])
 
 
 def building() -> Filter:
@@ -128,7 +128,7 @@ def building() -> Filter:
         (_EQUAL, 0, 4, _CLONE), _argument(0), (_ANY_BIT, 0, 1, _CLONE_NEW), _DENY, _ALLOW,
         *_when(_FCNTL, 1, _OWNER_COMMANDS, _DENY, _ALLOW),
     ]
-    return _filter([*steps, *_each(allowed), _DENY])
+    return _filter([*steps, *_tree(_ranges(allowed), _DENY)])
 
 
 def obey(program: Filter) -> None:
@@ -149,8 +149,24 @@ def _filter(steps: Sequence[_Step]) -> Filter:
     return ctypes.create_string_buffer(struct.pack("HxxxxxxQ", len(whole), ctypes.addressof(body)), 16)
 
 
-def _each(numbers: set[int]) -> list[_Step]:
-    return [step for number in sorted(numbers) for step in ((_EQUAL, 0, 1, number), _ALLOW)]
+def _ranges(numbers: set[int]) -> list[tuple[int, int]]:
+    """First and last of each run of consecutive numbers."""
+    firsts = [n for n in sorted(numbers) if n - 1 not in numbers]
+    lasts = [n for n in sorted(numbers) if n + 1 not in numbers]
+    return list(zip(firsts, lasts, strict=True))
+
+
+def _tree(ranges: Sequence[tuple[int, int]], otherwise: _Step) -> list[_Step]:
+    """Steps that allow the calls of `ranges`, by binary search.
+
+    The kernel walks a new filter once for every call there is, so that a list would cost more than a fork's pages.
+    """
+    if len(ranges) == 1:
+        first, last = ranges[0]
+        return [(_AT_LEAST, 0, 2, first), (_AT_LEAST, 1, 0, last + 1), _ALLOW, otherwise]
+    middle = len(ranges) // 2
+    low, high = _tree(ranges[:middle], otherwise), _tree(ranges[middle:], otherwise)
+    return [(_AT_LEAST, len(low), 0, ranges[middle][0]), *low, *high]
 
 
 def _argument(index: int, *, high: bool = False) -> _Step:

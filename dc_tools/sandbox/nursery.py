@@ -120,6 +120,7 @@ class _Mother:
         os.closerange(3, fast.IN)
         jail.close_from(fast.ORDERS + 1)
         warnings.simplefilter("ignore")
+        fast.rehearse()
         gc.collect()
         gc.freeze()
         mother = os.getpid()
