@@ -39,7 +39,7 @@ _FUNCTION_SAMPLE = b"def f(numbers):\n    return [str(x) for x in sorted(numbers
 
 def rehearse() -> None:
     """Run small programs of ours, so that what every program needs is warm before the first fork."""
-    entry = {"fn_name": "f", "class_name": None, "arg_types": [], "return_type": "json"}
+    entry: dict[str, object] = {"fn_name": "f", "class_name": None, "arg_types": [], "return_type": "json"}
     for source, data, job in (
         (_STDIN_SAMPLE, b"3\n1 2 3\n1\n5\n", {"entry": None, "argv": []}),
         (_FUNCTION_SAMPLE, b"[[3,1,2]]", {"entry": entry, "argv": []}),
@@ -105,7 +105,8 @@ class _Runs:
         """New standard streams; the two for output serve again where the program left them as they were."""
         kept = self._streams
         if kept and kept == (sys.stdout, sys.stderr) and not (kept[0].closed or kept[1].closed):
-            sys.stdin = sys.__stdin__ = program.new_stdin()
+            stdin = program.new_stdin()
+            vars(sys).update(stdin=stdin, __stdin__=stdin)
         else:
             program.open_standard_streams()
             self._streams = (sys.stdout, sys.stderr)

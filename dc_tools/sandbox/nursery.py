@@ -23,6 +23,7 @@ from dc_tools.sandbox import fast, filters, jail, program
 from dc_tools.sandbox.levels import Level
 
 CPU_BACKSTOP_S = 3600
+_NEW, _END = b"n", b"e"
 _PID, _USAGE = struct.Struct("<i"), struct.Struct("<d")
 _FILES = ((fast.IN, "in"), (fast.OUT, "out"), (fast.ERR, "err"), (fast.VALUE, "value"), (fast.PROGRAM, "program"))
 
@@ -52,7 +53,7 @@ class Nursery:
         """Have a cell made for the source in `fast.PROGRAM`; whether it compiled."""
         head = marshal.dumps(job)
         os.pwrite(fast.PROGRAM, struct.pack("<I", len(head)) + head, os.fstat(fast.PROGRAM).st_size)
-        self._orders.send(b"n")
+        self._orders.send(_NEW)
         (self._cell,) = _PID.unpack(self._heard(_PID.size))
         self._pidfd = os.pidfd_open(self._cell)
         self._poll.register(self._pidfd, select.POLLIN)
@@ -81,6 +82,7 @@ class Nursery:
     def end(self) -> float:
         """End the cell; its largest resident size, MiB."""
         signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+        self._orders.send(_END)
         (memory_mb,) = _USAGE.unpack(self._heard(_USAGE.size))
         self._poll.unregister(self._pidfd)
         os.close(self._pidfd)
@@ -129,6 +131,7 @@ class _Mother:
             if pid == 0:
                 _contained(lambda: self._become_cell(mother))
             os.write(orders, _PID.pack(pid))
+            os.read(orders, 1)  # until then its process id and its clock stay its own
             usage = os.wait4(pid, 0)[2]
             os.write(orders, _USAGE.pack(usage.ru_maxrss / 1024))
 

@@ -11,7 +11,6 @@ import math
 import re
 import secrets
 import signal
-from functools import cache
 from importlib.resources import files
 from typing import Any
 
@@ -59,19 +58,19 @@ class Script:
     def text(self) -> str:
         """For a server that has stdin, exit codes and files."""
         if self.is_python:
-            return _python("become(job, program)", self._job(self.output, 0))
+            return _become(self._job(self.output, 0))
         return _CPP.format(path=self.output, name=self.output[4:]) + self.program.code
 
     def supervised(self, data: str, extra: dict[str, bytes] | None = None) -> str:
         """For a server that runs Python and tells nothing but what was printed."""
         program, limits = self.program, self.program.limits
-        inner = _python("become(job, program)", self._job("../output", math.ceil(limits.time_s) + 1))
+        inner = _become(self._job("../output", math.ceil(limits.time_s) + 1))
         job = {
             "mark": self.mark, "stdin": _base64(data.encode("utf-8", "surrogatepass")), "fetch": program.fetch,
             "files": {name: _base64(content) for name, content in {**program.files, **(extra or {})}.items()},
             "wall_s": program_wall_s(limits), "output_bytes": OUTPUT_BYTES,
         }
-        return _python(f"supervise(job, {json.dumps(inner)})", job)
+        return _python(f"supervise(job, {inner!r})", job, "remote_supervisor")
 
     def execution(self, outcome: Outcome) -> Execution:
         """What an outcome is to the judge."""
@@ -123,21 +122,19 @@ def compiler_message(stderr: str) -> str:
     return next((line for line in lines if re.search(r"\berror\b", line)), lines[0])[:300]
 
 
-def _python(call: str, job: dict[str, Any]) -> str:
-    """A Python file that makes our two modules of their texts and calls one of their functions."""
-    own, program = _source("remote_program.py"), _source("program.py")
+def _become(job: dict[str, Any]) -> str:
+    return _python("become(job, modules[1])", job, "remote_program", "program")
+
+
+def _python(call: str, job: dict[str, Any], *names: str) -> str:
+    """A Python file that makes modules of the texts of our own ones and calls, with `job`, a function of the first."""
+    texts = [(files("dc_tools.sandbox") / f"{name}.py").read_text(encoding="utf-8") for name in names]
     return "\n".join([
-        "import types", "def dc_main():", f"    texts = {(own, program)!r}",
-        "    modules = [types.ModuleType(name) for name in ('dc_remote', 'dc_program')]",
-        "    for module, text in zip(modules, texts): exec(compile(text, module.__name__, 'exec'), module.__dict__)",
-        "    own, program = modules", f"    import json; job = json.loads({json.dumps(job)!r})", f"    own.{call}",
-        "dc_main()", "",
-    ])
-
-
-@cache
-def _source(name: str) -> str:
-    return (files("dc_tools.sandbox") / name).read_text(encoding="utf-8")
+        "import json, types", "def dc_main(job):", f"    modules = [types.ModuleType(name) for name in {names!r}]",
+        f"    for module, text in zip(modules, {texts!r}):",
+        "        exec(compile(text, module.__name__, 'exec'), module.__dict__)",
+        f"    modules[0].{call}", f"dc_main(json.loads({json.dumps(job)!r}))", "",
+    ]).replace("def dc_main(job):", "def dc_main(job):")
 
 
 def _base64(content: bytes) -> str:

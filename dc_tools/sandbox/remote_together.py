@@ -109,11 +109,12 @@ def _report(data: Data, mark: str) -> Report:
 
 
 def _outcome(report: Report, program: Program) -> Outcome:
-    said, is_over = None, report.cpu_s > program.limits.time_s
+    is_over = report.cpu_s > program.limits.time_s
+    code, said = (None if report.late or is_over else report.code), None
     if report.late and not is_over:
         wall_s = program_wall_s(program.limits)
         said = (Status.TLE.value, f"idle: over {wall_s:g} s of wall time, {report.cpu_s:.2f} s of CPU")
     return Outcome(
-        output=report.output, stderr=report.stderr, code=None if report.late or is_over else report.code, time_s=report.cpu_s,
+        output=report.output, stderr=report.stderr, code=code, time_s=report.cpu_s,
         memory_mb=report.memory_mb, said=said, files=report.files,
     )

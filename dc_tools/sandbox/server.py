@@ -6,8 +6,9 @@
     GET /metrics     counts in Prometheus' text format
 
 Statuses: 401 wrong token; 404 and 405 wrong path or method; 408 too slow; 413 body too large; 415 not JSON; 422 JSON
-that is no such request, with the place; 503 and Retry-After when too much is waiting. A failure of the sandbox is no
-HTTP error but status `SandboxError` (/run_code) or the verdict IE (/submit), as clients of SandboxFusion expect.
+that is no such request, with the place; 500 a judge that cannot begin (/submit); 503 and Retry-After when too much is
+waiting. Any other failure of the sandbox is no HTTP error but status `SandboxError` (/run_code), as SandboxFusion's
+clients expect, or the verdict IE (/submit).
 """
 
 import asyncio
@@ -203,6 +204,8 @@ class Desk:
             self._running += 1
             try:
                 body, verdicts = await asyncio.get_running_loop().run_in_executor(self._threads, work)
+            except (DcError, RuntimeError) as error:
+                raise Refusal(500, f"the judge failed: {error}") from error
             finally:
                 self._running -= 1
         self._verdicts.update(verdicts)
@@ -223,8 +226,6 @@ class Desk:
             (kept,) = judge_lines([(line, problem)], self._pool)
         except BadLine as error:
             raise unprocessable(error.error) from None
-        except DcError as error:
-            raise Refusal(500, str(error)) from None
         return kept.line.to_bytes(), [mark.rpartition(" ")[2] for mark in kept.marks]
 
     def _metrics(self) -> str:

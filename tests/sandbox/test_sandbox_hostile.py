@@ -105,7 +105,8 @@ def test_after_all_of_it_the_same_workers_judge_and_nothing_is_left(judged):
     assert len(judged.workers) == 2
     assert alive(judged.workers) == judged.workers
     assert judged.pool.judge(SIMPLE, "print(6)").status == "AC"
-    wait_until(lambda: all(not descendants(worker) for worker in judged.workers), 5)
+    wait_until(lambda: all(descendants(worker) == children(worker) for worker in judged.workers), 5)
+    assert [len(children(worker)) for worker in judged.workers] == [1, 1]  # where its fast cells come from
     judged.pool.close()
     wait_until(lambda: descendants(os.getpid()) <= judged.around, 5)
     mounts, names = traces()
