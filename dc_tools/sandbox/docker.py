@@ -305,6 +305,17 @@ class DockerWorker:
         self._box.close()
 
 
+def docker_workers(options: DockerOptions) -> Callable[[], DockerWorker]:
+    """What makes workers; what killed graders left is swept before. Errors: `CannotRun`, where none could be made."""
+    with contextlib.closing(connect(options.host)) as api:
+        sweep(api)
+        try:
+            api.inspect_image(options.image)
+        except _Trouble as error:
+            raise _refusal(options, error) from error
+    return functools.partial(DockerWorker, options)
+
+
 class _Frames:
     """Takes the engine's stream apart: `stdout` whole, of `stderr` the end."""
 

@@ -17,7 +17,7 @@ from processes import started, wait_until
 
 from dc_tools.core.errors import CannotRun
 from dc_tools.sandbox import boot, docker, image
-from dc_tools.sandbox.docker import Container, DockerOptions
+from dc_tools.sandbox.docker import Container, DockerOptions, docker_workers
 from dc_tools.sandbox.owner import Owner
 
 pytest_plugins = "docker_engine"
@@ -230,8 +230,10 @@ def test_containers_of_another_machine_or_another_tool_are_never_swept(options):
 
 
 def test_a_missing_image_says_how_to_make_one(options):
-    with pytest.raises(CannotRun, match=r"no image 'nobody/has:this'.*dc-sandbox --make-image nobody/has:this"):
-        Container(DockerOptions("nobody/has:this", 256, options.host), ["python3"], {})
+    missing = DockerOptions("nobody/has:this", 256, options.host)
+    for start in (lambda: Container(missing, ["python3"], {}), lambda: docker_workers(missing)):
+        with pytest.raises(CannotRun, match=r"no image 'nobody/has:this'.*dc-sandbox --make-image nobody/has:this"):
+            start()
 
 
 def test_an_image_without_the_program_and_an_absurd_limit_are_refused_and_leave_nothing(options):
