@@ -56,28 +56,33 @@ def command(
     content_flags: frozenset[str] = frozenset(),
     output_flags: frozenset[str] = frozenset(),
     needs_input: Callable[[dict[str, Any]], bool] = lambda flags: True,
+    shared: frozenset[str] | None = None,
+    reads: bool = True,
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Make the decorated function the command `name`; the result is its entry point.
 
     `dropped` names the flag for filtered-out records (`dropped` or `removed`). With `lines_out=False` the function
     makes the folder given by -o itself. `needs_input` says, from the flags, whether an absent FILE means stdin.
+    `shared` names the shared flags it has, None for all; with `reads=False` it takes no FILE.
     """
 
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
         own = _own_parameters(name, function)
-        shared = _shared_parameters(name, dropped, lines_out)
+        all_shared = _shared_parameters(name, dropped, lines_out)
+        offered = [p for p in all_shared if shared is None or p.name in shared | {"version"}]
 
         def body(**values: Any) -> None:
-            files = values.pop("files") or []
+            files = values.pop("files", None) or []
             flags = {p.name: values.pop(p.name) for p in own}
+            values = {p.name: values.get(p.name, p.default) for p in all_shared}
             values["dropped"] = values.pop(dropped) if dropped else None
             values.pop("version")
             options = Options(**values)
-            if not files and sys.stdin.isatty() and needs_input(flags):
+            if not files and sys.stdin.isatty() and reads and needs_input(flags):
                 say(name, f"reads JSON lines; no FILE is given and stdin is a terminal\n{function.__doc__}")
                 say(name, f"usage: {name} [OPTIONS] [FILE]...  ({name} --help says more)")
                 raise typer.Exit(Exit.USAGE)
-            if not files and not needs_input(flags):
+            if not files and not (reads and needs_input(flags)):
                 files = [os.devnull]
 
             def work() -> Exit:
@@ -88,8 +93,9 @@ def command(
 
         body.__doc__ = function.__doc__
         given = inspect.Parameter("files", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Files)
-        body.__signature__ = inspect.Signature([given, *own, *shared])  # type: ignore[attr-defined]
-        body.__annotations__ = {p.name: p.annotation for p in (given, *own, *shared)}
+        parameters = [*([given] if reads else []), *own, *offered]
+        body.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        body.__annotations__ = {p.name: p.annotation for p in parameters}
 
         def main(args: list[str] | None = None) -> None:
             sys.exit(_invoke(name, body, args))
@@ -256,9 +262,14 @@ def _print_version(name: str) -> Callable[[bool], None]:
     return show
 
 
+def _variable_of(name: str) -> str:
+    """What a command's own environment variables begin with."""
+    return name.replace("-", "_").replace(" ", "_").upper()
+
+
 def _own_parameters(name: str, function: Callable[..., None]) -> list[inspect.Parameter]:
     hints = get_type_hints(function, include_extras=True)
-    room = name.removeprefix("dc-")
+    room = _variable_of(name)
     parameters = []
     for parameter in list(inspect.signature(function).parameters.values())[1:]:
         annotation = hints[parameter.name]
@@ -266,14 +277,14 @@ def _own_parameters(name: str, function: Callable[..., None]) -> list[inspect.Pa
             long = next((d for d in extra.param_decls if d.startswith("--")), f"--{parameter.name}")
             variable = long.split("/")[0][2:].replace("-", "_").upper()
             extra.show_envvar = False
-            extra.envvar = [f"DC_{room.upper()}_{variable}", f"DC_{variable}"]
+            extra.envvar = [f"{room}_{variable}", f"DC_{variable}"]
         parameters.append(parameter.replace(annotation=annotation, kind=inspect.Parameter.KEYWORD_ONLY))
     return parameters
 
 
 def _shared_parameters(name: str, dropped: str | None, lines_out: bool) -> list[inspect.Parameter]:
     def flag(key: str, type_: Any, default: Any, *names: str, text: str, **more: Any) -> inspect.Parameter:
-        variables = None if key == "version" else [f"DC_{name[3:]}_{key}".upper(), f"DC_{key}".upper()]
+        variables = None if key == "version" else [f"{_variable_of(name)}_{key}".upper(), f"DC_{key}".upper()]
         option = typer.Option(*names, help=text, envvar=variables, show_envvar=False, **more)
         return inspect.Parameter(
             key, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[type_, option]

@@ -141,8 +141,10 @@ class Verdict(Struct, omit_defaults=False):
     """The largest resident size of any test, MiB."""
     backend: str = "local"
     isolation: str = ""
-    """What held the program: `namespaces`, or `seccomp` where user namespaces are not to be had."""
+    """What held the program: a name from sandbox/levels.py, or a remote's."""
     message: str = ""
+    others: "list[Verdict] | msgspec.UnsetType" = msgspec.UNSET
+    """What further judges said, where they did not agree; this verdict is the strictest."""
 
 
 class Solution(Struct):

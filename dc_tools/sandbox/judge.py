@@ -35,6 +35,7 @@ ATTEMPTS = 2
 """Times a solution is started before a lost worker makes it IE."""
 REQUEUES = 2
 """Times a test that was idle on a machine under pressure is run again, alone."""
+PRESSURE = "/proc/pressure/cpu"
 PRESSURE_PERCENT = 20.0
 
 
@@ -220,7 +221,7 @@ def _internal(message: str, total: int) -> Verdict:
 def _under_pressure() -> bool:
     """Whether processes of this machine have lately been waiting for a CPU, by the kernel's own account."""
     try:
-        first = Path("/proc/pressure/cpu").read_text().split("\n")[0]
+        first = Path(PRESSURE).read_text().split("\n")[0]
     except OSError:
         return True
     return float(first.split("avg10=")[1].split()[0]) > PRESSURE_PERCENT

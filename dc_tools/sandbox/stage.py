@@ -10,8 +10,9 @@ from dc_tools.core.extract import extract_block
 from dc_tools.core.languages import PYTHON
 from dc_tools.core.records import Fields, Finish, Line, Problem, Rollout, Solution, Status, Verdict
 from dc_tools.core.run import Kept
-from dc_tools.sandbox.judge import JudgePool
+from dc_tools.sandbox.dual import Judge
 
+DISAGREED = "disagreements"
 NO_CODE = "the answer has no code block"
 
 
@@ -29,6 +30,8 @@ class _Pending:
         for kind, fields, pending in self.waiting:
             verdict = pending if isinstance(pending, Verdict) else pending.result()
             marks.append(f"{kind} {verdict.status}")
+            if verdict.others is not msgspec.UNSET:
+                marks.append(DISAGREED)
             fields.put("verdict", verdict)
         for name, entries in self.lists.items():
             self.line.fields.put_raw(name, b"[" + b",".join(entry.to_bytes() for entry in entries) + b"]")
@@ -41,10 +44,12 @@ def summary(marks: dict[str, int]) -> str:
     for kind in ("rollouts", "solutions"):
         found = [f"{marks[f'{kind} {status}']} {status}" for status in Status if f"{kind} {status}" in marks]
         parts += [f"{kind}: {', '.join(found)}"] if found else []
+    if marks.get(DISAGREED):
+        parts.append(f"{marks[DISAGREED]} disagreements between judges: the strictest verdict stands")
     return "; ".join(parts) or "nothing to judge"
 
 
-def judge_lines(lines: Iterable[tuple[Line, Problem]], pool: JudgePool) -> Iterator[Kept]:
+def judge_lines(lines: Iterable[tuple[Line, Problem]], pool: Judge) -> Iterator[Kept]:
     """Each line with all verdicts, in order; at most two lines per worker are in flight."""
     waiting: list[_Pending] = []
     for line, problem in lines:
@@ -55,7 +60,7 @@ def judge_lines(lines: Iterable[tuple[Line, Problem]], pool: JudgePool) -> Itera
         yield pending.done()
 
 
-def _begin(line: Line, problem: Problem, pool: JudgePool) -> _Pending:
+def _begin(line: Line, problem: Problem, pool: Judge) -> _Pending:
     pending = _Pending(line)
     same: dict[tuple[str, str], Future[Verdict]] = {}
 

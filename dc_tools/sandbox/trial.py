@@ -11,6 +11,7 @@ from enum import StrEnum
 
 import msgspec
 
+from dc_tools.core.errors import UsageError
 from dc_tools.core.languages import PYTHON, language
 from dc_tools.core.records import CheckerType, Limits, Mode, Problem, Status, Test, TestVerdict, Verdict
 from dc_tools.sandbox.compare import difference, lcb_difference, lcb_value_difference, value_difference
@@ -72,6 +73,17 @@ class Rules:
             return list(tests[:most])
         by_length = sorted(range(len(tests)), key=lambda i: (-len(tests[i].input), i))
         return [tests[i] for i in sorted(by_length[:most])]
+
+
+def rules_of(
+    isolate: bool, all_tests: bool, max_tests: int | None, select: str, time_s: float | None, memory_mb: int | None,
+    compare: str,
+) -> Rules:
+    """Rules from what the flags say. Errors: `UsageError`."""
+    for flag, value, known in (("--select", select, Select), ("--compare", compare, Compare)):
+        if value not in list(known):
+            raise UsageError(f"{flag} {value}: {', '.join(known)}")
+    return Rules(isolate, all_tests, max_tests, Select(select), time_s, memory_mb, Compare(compare))
 
 
 class Trial:
