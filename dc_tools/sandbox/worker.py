@@ -37,7 +37,9 @@ WARM = (
 )
 WARM_WITHOUT_FILES = (
     "asyncio", "calendar", "cProfile", "ctypes", "difflib", "fileinput", "inspect", "locale", "logging", "numbers",
-    "pprint", "secrets", "shlex", "struct", "tempfile", "unittest", "uuid", "zlib", "contextlib", "concurrent.futures",
+    "pprint", "secrets", "shlex", "struct", "tempfile", "unittest", "uuid", "zlib", "contextlib", "__future__",
+    "concurrent.futures.thread", "pickle", "zoneinfo", "graphlib", "sched", "bz2", "lzma", "gzip", "csv", "hmac",
+    "colorsys", "codecs", "unicodedata", "encodings.idna", "encodings.latin_1", "importlib.util", "platform",
 )
 """Further modules for programs that cannot open files, and so not import."""
 
