@@ -6,7 +6,6 @@ a pool of processes that fork. Imports stay inside the functions: what is forked
 
 import contextlib
 import importlib
-import inspect
 import json
 import os
 import shutil
@@ -71,22 +70,23 @@ def _alone(workload: Workload, task: Task) -> str:
 
 
 @contextlib.contextmanager
-def by_pool(workload: Workload, **arguments: Any) -> Iterator[Judge]:
-    """Our judge; `arguments` as `JudgePool` takes them."""
+def by_pool(workload: Workload, *, isolate: bool = False, containers: bool = False) -> Iterator[Judge]:
+    """Our judge; `isolate`: a process for each test; `containers`: its workers in docker."""
     from dc_tools.core.errors import CannotRun
     from dc_tools.core.records import Entry, Limits, Mode, Problem, Test
-    from dc_tools.sandbox.judge import JudgePool
-
-    unknown = arguments.keys() - inspect.signature(JudgePool).parameters.keys()
-    if unknown:
-        raise NotOffered(f"JudgePool has no argument {', '.join(sorted(unknown))}")
+    from dc_tools.sandbox.judge import JudgePool, Rules
 
     def problem(task: Task) -> Problem:
         tests = [Test(input=data, output=expected) for data, expected in task.tests]
         entry = Entry(fn_name=FUNCTION) if workload.mode == "function" else None
         return Problem("p", tests, mode=Mode(workload.mode), entry=entry, limits=Limits(time_s=workload.time_s))
 
-    with JudgePool(WORKERS, **arguments) as pool:
+    with contextlib.ExitStack() as stack:
+        try:
+            connect = stack.enter_context(_docker_workers()) if containers else None
+            pool = stack.enter_context(JudgePool(WORKERS, rules=Rules(isolate=isolate), connect=connect))
+        except CannotRun as error:
+            raise NotOffered(str(error)) from error
 
         def judge(tasks: list[Task]) -> list[str]:
             try:
@@ -96,6 +96,20 @@ def by_pool(workload: Workload, **arguments: Any) -> Iterator[Judge]:
                 raise NotOffered(str(error)) from error
 
         yield judge
+
+
+@contextlib.contextmanager
+def _docker_workers() -> Iterator[Callable[[], Any]]:
+    """Makes workers in containers of an image of this machine's Python, which is gone afterwards."""
+    from dc_tools.sandbox import docker
+
+    options = docker.DockerOptions(image=f"dc-sandbox-bench:{os.getpid()}")
+    with contextlib.closing(docker.connect()) as api:
+        docker.import_image(api, options.image, cpp=False)
+        try:
+            yield lambda: docker.DockerWorker(options)
+        finally:
+            api.remove_image(options.image, force=True)
 
 
 @contextlib.contextmanager
@@ -198,7 +212,7 @@ def ways(evalplus: Path | None) -> dict[str, Way]:
         "alone": Way("the programs alone, in one process", alone),
         "ours": Way("ours", by_pool),
         "isolate": Way("ours, a process a test", partial(by_pool, isolate=True)),
-        "docker": Way("ours, docker", partial(by_pool, backend="docker"), daemons=DOCKER),
+        "docker": Way("ours, docker", partial(by_pool, containers=True), daemons=DOCKER),
         "subprocess": Way("python -I -S a test", by_process),
         "bubblewrap": Way("bubblewrap a test", by_bubblewrap),
         "lcb": Way("LiveCodeBench (reimplemented)", by_lcb),
