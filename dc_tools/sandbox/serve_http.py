@@ -151,8 +151,9 @@ class Connection:
                 return
             self.busy = True
             await self._exchange(head)
-            if self._state.states != {h11.CLIENT: h11.DONE, h11.SERVER: h11.DONE}:
+            if self._state.their_state in (h11.SEND_BODY, h11.ERROR):
                 await self._linger()
+            if self._state.states != {h11.CLIENT: h11.DONE, h11.SERVER: h11.DONE}:
                 return
             self._state.start_next_cycle()
             self.busy, wait_s = False, self.bounds.idle_s

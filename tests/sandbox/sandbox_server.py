@@ -191,3 +191,10 @@ def scripted(work: Callable[[dict[str, Any]], object]) -> Iterator[Scripted]:
             server.released.set()
             server.shutdown()
             thread.join(DEADLINE_S)
+
+
+def metrics(url: str) -> dict[str, int]:
+    """What the server at `url` counts."""
+    with wire(url) as client:
+        lines = client.ask("GET", "/metrics").body.decode().splitlines()
+    return {name: int(value) for name, value in (line.rsplit(" ", 1) for line in lines)}
