@@ -7,13 +7,13 @@ reads its program from a file in memory, so that nothing of a program is in what
 only.
 """
 
+import _socket  # `socket` makes an enumeration of every constant, which all forks would carry
 import gc
 import marshal
 import os
 import resource
 import select
 import signal
-import socket
 import struct
 import time
 import warnings
@@ -34,8 +34,8 @@ class Nursery:
     def __init__(self, level: Level, rules: int | None, output_bytes: int) -> None:
         for number, name in _FILES:
             at(number, os.memfd_create(name))
-        self._orders, orders = socket.socketpair()
-        self._control, control = socket.socketpair()
+        self._orders, orders = _socket.socketpair()
+        self._control, control = _socket.socketpair()
         parent = os.getpid()
         pid = jail.clone_into(0)
         if pid == 0:
@@ -62,7 +62,7 @@ class Nursery:
 
     def go(self) -> None:
         """Have the cell take the next input."""
-        self._control.send(fast.GO, socket.MSG_NOSIGNAL)
+        self._control.send(fast.GO, _socket.MSG_NOSIGNAL)
 
     def answered(self, cpu_s: float, wall_s: float) -> bool:
         """Whether the cell says `DONE` before it has used `cpu_s` more, or `wall_s` have passed."""
@@ -103,7 +103,7 @@ class Nursery:
 class _Mother:
     """The nursery's own process."""
 
-    def __init__(self, level: Level, orders: socket.socket, control: socket.socket, output_bytes: int) -> None:
+    def __init__(self, level: Level, orders: _socket.socket, control: _socket.socket, output_bytes: int) -> None:
         self._level, self._orders = level, orders
         at(fast.CONTROL, control.detach())
         self._output_bytes = output_bytes
