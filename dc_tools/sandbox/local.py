@@ -17,7 +17,7 @@ from dc_tools.sandbox.cgroup import BESIDE_BYTES, Group, Site
 from dc_tools.sandbox.execution import Program, Session
 
 _BOOT = "import sys; sys.path.insert(0, sys.argv.pop(1)); from dc_tools.sandbox.worker import main; main()"
-PYTHON_FLAGS = ("-s", "-S", "-P", "-B", "-X", "utf8")
+PYTHON_FLAGS = ("-s", "-S", "-P", "-X", "utf8")
 ENVIRONMENT = {
     "PATH": "/usr/bin:/bin", "HOME": "/tmp", "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "TZ": "UTC",
     "PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1",

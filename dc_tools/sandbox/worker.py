@@ -33,7 +33,7 @@ WARM = (
     "bisect", "collections", "copy", "functools", "heapq", "itertools", "json", "math", "operator", "os", "random",
     "re", "string", "sys", "time", "types", "typing",
 )
-"""What most programs import. Every further module makes every fork dearer; importing it takes a program a millisecond."""
+"""What most programs import. Every further module makes every fork dearer; a program that wants it imports it."""
 WARM_WITHOUT_FILES = (
     "array", "ast", "cmath", "dataclasses", "datetime", "decimal", "enum", "fractions", "hashlib", "queue",
     "statistics", "textwrap", "threading", "traceback",
@@ -169,6 +169,7 @@ def main(argv: list[str] | None = None) -> None:
     empty. TOOLS are folders that compilers may use, with commas between.
     """
     reading, writing, name, parent, packages, tools, *readable = argv or sys.argv[1:]
+    sys.dont_write_bytecode = True
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a program may send it to the cell, which is its parent
     channel, level = Channel(*_low(int(reading), int(writing))), levels.BY_NAME[name]
     for module in WARM if level.opens else WARM + WARM_WITHOUT_FILES:
