@@ -71,14 +71,17 @@ def connect(name: str, options: RemoteOptions | None = None) -> Remote:
     Errors: `UsageError` for a bad name, `CannotRun` where the key is missing or the server does not do its work.
     """
     options = options or RemoteOptions()
-    kind, _, url = name.partition(":")
+    kind, _, given = name.partition(":")
+    url = URL if name == "together" else given
+    if kind not in ("remote", "together") or not url.startswith(("http://", "https://")):
+        raise UsageError(f"'{name}' is no remote: remote:https://HOST or together")
+    if "@" in url:
+        raise UsageError(f"a key does not belong into the address of a remote: {TOKEN} holds it, or {TOGETHER_KEY}")
     if kind == "together":
         key = read_key(TOGETHER_KEY, options.key_file)
         if key is None:
             raise CannotRun(f"{kind} needs a key: set {TOGETHER_KEY}")
-        return Remote(TogetherWorker, _exchange(url or URL, key, options))
-    if kind != "remote" or not url.startswith(("http://", "https://")):
-        raise UsageError(f"'{name}' is no remote: remote:https://HOST or together")
+        return Remote(TogetherWorker, _exchange(url, key, options))
     remote = Remote(SandboxFusionWorker, _exchange(url, read_key(TOKEN, options.key_file), options))
     try:
         _try_out(remote, url)

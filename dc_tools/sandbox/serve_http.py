@@ -240,7 +240,7 @@ class Connection:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _until_gone(self) -> None:
-        """Wait for the client's end; what it sends ahead is kept, up to a block."""
+        """Wait for the client to close, be it only its sending side; what it sends ahead is kept, up to a block."""
         ahead = 0
         while data := await self._reader.read(BLOCK):
             self._state.receive_data(data)

@@ -203,9 +203,12 @@ def test_a_worker_that_is_killed_stops_waiting() -> None:
 def test_a_bad_name_a_missing_key_and_a_dead_server_are_said_at_once() -> None:
     names = ("local", "docker", "together", "together:https://x", "remote:https://x")
     assert [name for name in names if not is_remote(name)] == ["local", "docker"]
-    for bad in ("remote", "remote:", "remote:ftp://x", "elsewhere", "https://x"):
+    for bad in ("remote", "remote:", "remote:ftp://x", "elsewhere", "https://x", "together:", "together:x"):
         with pytest.raises(UsageError, match="is no remote"):
             connect(bad)
+    with pytest.raises(UsageError, match="does not belong") as caught:
+        connect("remote:https://me:sesame@host")
+    assert "sesame" not in str(caught.value)
     with pytest.raises(CannotRun, match="TOGETHER_API_KEY"):
         connect("together")
     wrong_key = pytest.raises(CannotRun, match=r"401.*DC_SANDBOX_TOKEN")
@@ -215,3 +218,14 @@ def test_a_bad_name_a_missing_key_and_a_dead_server_are_said_at_once() -> None:
         connect(f"remote:{odd.url}", QUICK)
     with pytest.raises(CannotRun, match="3 tries, the last: ConnectError"):
         connect(f"remote:{odd.url}", QUICK)
+
+
+def test_keys_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DC_SANDBOX_TOKEN", "sesame")
+    monkeypatch.setenv("TOGETHER_API_KEY", "tk-2")
+    problem = Problem(id="p", tests=[Test("6", "6")])
+    with JudgePool(1) as ours, Server(ours, token="sesame") as server, scripted(interpret) as interpreter:
+        for name in (f"remote:{server.url}", f"together:{interpreter.url}"):
+            with connect(name, QUICK) as remote, JudgePool(1, connect=remote) as pool:
+                assert pool.judge(problem, "print(input())").status == "AC"
+    assert interpreter.keys == ["Bearer tk-2"]
