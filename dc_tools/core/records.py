@@ -109,6 +109,10 @@ class Checker(Struct):
     """Source of a `custom` checker."""
     lang: str = "python"
 
+    def __post_init__(self) -> None:
+        if self.type is CheckerType.CUSTOM and not self.code.strip():
+            raise ValueError("a custom checker needs `code`")
+
 
 class Limits(Struct):
     """What a program may use on each test: CPU seconds (at most an hour) and MiB of address space (at most 1 TiB)."""
