@@ -84,8 +84,10 @@ def _timeless(status: str, message: str) -> str:
 
 
 def _disagreement(problem: Problem, wanted: list[str], given: Executions, checker: Checker) -> Refusal | None:
-    """A refusal where a second run of an accepted reference answers otherwise."""
+    """A refusal where a second run of an accepted reference answers otherwise. A custom checker had its say before."""
     compare = value_difference if problem.mode is Mode.FUNCTION else difference
+    if checker.type is CheckerType.CUSTOM:
+        wanted, checker = [run.output for run in given.runs], Checker()
     if len(given.runs) != len(wanted):
         return Refusal(Reason.NONDETERMINISTIC, f"second run: {given.runs[-1].status}: {given.runs[-1].message}")
     for number, (want, run) in enumerate(zip(wanted, given.runs, strict=True), 1):

@@ -91,6 +91,18 @@ def test_a_stdin_record_is_verified_too(pool: JudgePool) -> None:
     assert kept(row, pool, min_coverage=0.5)["curation"]["coverage"]["ratio"] == 0.5
 
 
+def test_a_custom_checker_decides_and_the_reference_must_still_say_the_same_twice(pool: JudgePool) -> None:
+    near = "import sys\no, a = (int(open(n).read()) for n in sys.argv[2:])\nsys.exit(abs(o - a) > 1)\n"
+    row = {
+        "id": "p", "tests": [{"input": f"{x}\n", "output": f"{2 * x}\n"} for x in range(40)],
+        "checker": {"type": "custom", "code": near}, "solutions": ["print(2 * int(input()) + 1)\n"],
+    }
+    assert kept(row, pool)["curation"]["coverage"]["ratio"] == 1.0
+    assert dropped({**row, "solutions": ["print(2 * int(input()) + 2)\n"]}, pool)[0] == "solution_fails"
+    noisy = "import time\nprint(2 * int(input()) + time.perf_counter_ns() % 2)\n"
+    assert dropped({**row, "solutions": [noisy]}, pool)[0] == "nondeterministic"
+
+
 LOOP = "def f(x):\n    while True: pass\n"
 UNTAKEN = "def f(x):\n    if x > 9:\n        return 0\n    return x * x\n"
 TANGLE = "def f(x):\n" + "".join(f"    if x == {i}: return x * x\n" for i in range(20)) + "    return x * x\n"
