@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import sandbox_fusion as fusion
+from processes import wait_until
 from sandbox_server import metrics, request, wire
 
 from dc_tools.core.errors import CannotRun, UsageError
@@ -268,6 +269,7 @@ def test_a_body_of_50_mb_is_refused_unread(server: Server) -> None:
 def test_a_body_of_30_mb_is_taken(server: Server) -> None:
     stdin = "x" * (30 * MIB)
     assert ran("import sys\nprint(len(sys.stdin.read()))", stdin=stdin).run_result.stdout == f"{30 * MIB}\n"
+    wait_until(lambda: metrics(server.url)["dc_sandbox_bytes"] == 0, 20)
 
 
 # Who may ask
