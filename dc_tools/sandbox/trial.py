@@ -208,7 +208,8 @@ class Trial:
         run = session.run("", files)
         if run is not None and run.status in (OK, Status.RE) and run.exit_code in (0, 1, 2):
             said = (run.stderr or run.output).strip().split("\n")[-1][:200]
-            verdict = (Status.AC, "") if run.exit_code == 0 else (Status.WA, f"checker: {said}")
+            refusal = f"checker: {said}" if said else "the checker does not accept it"
+            verdict = (Status.AC, "") if run.exit_code == 0 else (Status.WA, refusal)
         else:
             verdict = (Status.IE, f"the checker failed: {run.message if run else 'no answer'}")
         return msgspec.structs.replace(self.found[i], status=verdict[0], message=verdict[1])
