@@ -17,7 +17,7 @@ Filter = ctypes.Array[ctypes.c_char]
 _SECCOMP = 317
 _READING = {
     "read": 0, "write": 1, "close": 3, "stat": 4, "fstat": 5, "lstat": 6, "poll": 7, "lseek": 8, "mmap": 9,
-    "mprotect": 10, "munmap": 11, "brk": 12, "rt_sigprocmask": 14, "rt_sigreturn": 15, "ioctl": 16, "pread64": 17,
+    "mprotect": 10, "munmap": 11, "brk": 12, "rt_sigprocmask": 14, "rt_sigreturn": 15, "pread64": 17,
     "pwrite64": 18, "readv": 19, "writev": 20, "access": 21, "select": 23, "sched_yield": 24, "mremap": 25,
     "msync": 26, "mincore": 27, "madvise": 28, "dup": 32, "dup2": 33, "nanosleep": 35, "getpid": 39, "exit": 60,
     "uname": 63, "ftruncate": 77, "getdents": 78, "getcwd": 79, "readlink": 89, "gettimeofday": 96, "getrlimit": 97,
@@ -52,9 +52,14 @@ _BUILDING = {
 }
 """What a compiler driver and its parts need besides."""
 _SIGNALS = {"kill": 62, "tgkill": 234}
-_FCNTL, _SOCKETPAIR, _PRLIMIT, _SIGACTION, _EXECVEAT, _CLONE = 72, 53, 302, 13, 322, 56
+_FCNTL, _IOCTL, _SOCKETPAIR, _PRLIMIT, _SIGACTION, _EXECVEAT, _CLONE = 72, 16, 53, 302, 13, 322, 56
 _OWNER_COMMANDS = (8, 10, 15)
 """F_SETOWN, F_SETSIG, F_SETOWN_EX: they make the kernel send signals to others."""
+_OWN_COMMANDS = (0, 1, 2, 3, 1030)
+"""F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_DUPFD_CLOEXEC: they change nothing that another process shares."""
+_OWN_REQUESTS = (0x5401, 0x802C542A, 0x5413, 0x541B, 0x5450, 0x5451)
+"""TCGETS, TCGETS2, TIOCGWINSZ, FIONREAD, FIONCLEX, FIOCLEX: likewise. Others make a socket signal any process."""
+_FIONBIO = 0x5421
 _STREAMS = (1, 0x801, 0x80001, 0x80801)
 """SOCK_STREAM, with and without SOCK_NONBLOCK and SOCK_CLOEXEC."""
 _WRITING_FLAGS = 0o3 | 0o100 | 0o1000 | 0o20000000
@@ -90,6 +95,7 @@ def full(own_pid: int | None = None, *, opens: bool = True, owns_files: bool = T
         (_EQUAL, 0, 5, _CLONE), _argument(0),
         (_ANY_BIT, 2, 0, _CLONE_NEW), (_ANY_BIT, 0, 1, _CLONE_THREAD), _ALLOW, _DENY,
         *_when(_FCNTL, 1, _OWNER_COMMANDS, _DENY, _ALLOW),
+        *_when(_IOCTL, 1, (*_OWN_REQUESTS, _FIONBIO), _ALLOW, _DENY),
         *_when(_PRLIMIT, 0, (0,), _ALLOW, _DENY),
         *_when(_SOCKETPAIR, 1, _STREAMS, _ALLOW, _DENY),
     ]
@@ -110,7 +116,7 @@ def fast(*, opens: bool = True) -> Filter:
     """
     steps: list[_Step] = [
         *_NO_CLONE3,
-        *_when(_FCNTL, 1, _OWNER_COMMANDS, _TRAP, _ALLOW),
+        *_when(_FCNTL, 1, _OWN_COMMANDS, _ALLOW, _TRAP), *_when(_IOCTL, 1, _OWN_REQUESTS, _ALLOW, _TRAP),
         *_unless_null(_PRLIMIT, 2), *_unless_null(_SIGACTION, 1),
     ]
     if opens:
@@ -126,7 +132,7 @@ def building() -> Filter:
     steps: list[_Step] = [
         *_NO_CLONE3,
         (_EQUAL, 0, 4, _CLONE), _argument(0), (_ANY_BIT, 0, 1, _CLONE_NEW), _DENY, _ALLOW,
-        *_when(_FCNTL, 1, _OWNER_COMMANDS, _DENY, _ALLOW),
+        *_when(_FCNTL, 1, _OWNER_COMMANDS, _DENY, _ALLOW), *_when(_IOCTL, 1, _OWN_REQUESTS, _ALLOW, _DENY),
     ]
     return _filter([*steps, *_tree(_ranges(allowed), _DENY)])
 
