@@ -27,7 +27,7 @@ from dc_tools.sandbox.execution import (
 )
 from dc_tools.sandbox.levels import SAFE
 from dc_tools.sandbox.local import LocalWorker
-from dc_tools.sandbox.trial import Rules, Trial, program_of
+from dc_tools.sandbox.trial import NO_FOLDER, Rules, Trial, needs_folder, program_of
 
 __all__ = ["Execution", "Executions", "JudgePool", "Program", "Rules", "program_of"]
 
@@ -126,7 +126,10 @@ class JudgePool:
         lost = ""
         for _ in range(ATTEMPTS):
             try:
-                with self._worker() as worker, worker.session(program) as session:
+                with self._worker() as worker, contextlib.ExitStack() as stack:
+                    if needs_folder(program) and not worker.offers_files:
+                        return Executions([Execution(status=Status.IE, message=NO_FOLDER)], b"", worker.level)
+                    session = stack.enter_context(worker.session(program))
                     if session.refused is not None:
                         return Executions([Execution(status=Status.CE, message=session.refused)], b"", worker.level)
                     runs = [run for data in inputs if (run := self._run_fairly(session, data))]

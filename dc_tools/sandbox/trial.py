@@ -22,7 +22,7 @@ UNLIKELY_FAST = re.compile(
 )
 """Names of what the fast path does not allow: a program that has one would only be run twice."""
 CHECKER_LIMITS = Limits(time_s=10.0, memory_mb=1024)
-_NO_FILES = "custom checkers and compilers need a folder for files, which this backend or level lacks"
+NO_FOLDER = "files, custom checkers and compilers need a folder, which this backend or level lacks"
 _NO_CALL = "a function test calls Python, not "
 Run = Callable[[Session, str], Execution | None]
 """How a session is asked for a run; the pool waits for its turn there."""
@@ -111,8 +111,8 @@ class Trial:
         """Go on with the tests. Errors: `WorkerLost`."""
         custom = self.problem.checker.type is CheckerType.CUSTOM
         is_python = language(self.program.lang) == PYTHON
-        if (custom or not is_python) and not worker.offers_files:
-            self.refuse(Status.IE, _NO_FILES)
+        if (custom or needs_folder(self.program)) and not worker.offers_files:
+            self.refuse(Status.IE, NO_FOLDER)
             return
         if self.problem.mode is Mode.FUNCTION and not is_python:
             self.refuse(Status.IE, _NO_CALL + self.program.lang)
@@ -213,6 +213,11 @@ class Trial:
         else:
             verdict = (Status.IE, f"the checker failed: {run.message if run else 'no answer'}")
         return msgspec.structs.replace(self.found[i], status=verdict[0], message=verdict[1])
+
+
+def needs_folder(program: Program) -> bool:
+    """Whether a program can be run only where it has a folder of its own."""
+    return bool(program.files or program.fetch) or language(program.lang) != PYTHON
 
 
 def program_of(problem: Problem, code: str, lang: str = PYTHON, rules: Rules | None = None) -> Program:

@@ -9,7 +9,7 @@ from dc_tools.core.errors import CannotRun, UsageError
 from dc_tools.core.records import Checker, CheckerType, Limits, Problem, Test
 from dc_tools.sandbox import doctor
 from dc_tools.sandbox.backends import levels_of
-from dc_tools.sandbox.judge import JudgePool, Rules
+from dc_tools.sandbox.judge import JudgePool, Program, Rules
 
 SIX = Problem(id="six", tests=[Test("2 3", "6"), Test("3 2", "6")], limits=Limits(time_s=1.0, memory_mb=256))
 PRODUCT = "a, b = map(int, input().split())\nprint(a * b)"
@@ -67,7 +67,8 @@ def test_what_needs_a_folder_of_its_own_is_ie_where_there_is_none(level):
         custom = pool.judge(
             Problem(id="c", tests=[Test("", "")], checker=Checker(CheckerType.CUSTOM, code="pass")), "print()"
         )
-    assert {compiled.status, custom.status} == {"IE"}
+        run = pool.execute(Program("print(6)", files={"x": b""}), [""]).runs[0]
+    assert {compiled.status, custom.status, run.status} == {"IE"}
     assert compiled.message == custom.message and "folder" in custom.message
 
 
