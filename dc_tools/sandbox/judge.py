@@ -5,11 +5,11 @@
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import ParamSpec, Self, TypeVar
 
 from dc_tools.core.errors import CannotRun
 from dc_tools.core.languages import PYTHON, language
@@ -29,8 +29,13 @@ from dc_tools.sandbox.levels import SAFE
 from dc_tools.sandbox.local import LocalWorker
 from dc_tools.sandbox.trial import NO_FOLDER, Rules, Trial, needs_folder, program_of
 
+P = ParamSpec("P")
+T = TypeVar("T")
 __all__ = ["Execution", "Executions", "JudgePool", "Program", "Rules", "program_of"]
 
+AHEAD = 2
+QUEUE = 4096
+"""Programs that may be waiting or under way; to submit more waits."""
 ATTEMPTS = 2
 """Times a solution is started before a lost worker makes it IE."""
 REQUEUES = 2
@@ -42,19 +47,21 @@ PRESSURE_PERCENT = 20.0
 class JudgePool:
     """Judges programs on `workers` workers; use as a context manager. `connect` makes a worker; without it they are
     processes on this machine, with `levels` of isolation to try, in order, and `packages` that programs may import.
+    `queue` bounds what may be waiting or under way.
 
     Errors: `CannotRun` on the first use where the machine offers no isolation. Other failures are IE verdicts.
     """
 
     def __init__(
         self, workers: int = 1, levels: Sequence[str] = SAFE, packages: Sequence[str] = (), *,
-        rules: Rules | None = None, connect: Callable[[], Worker] | None = None,
+        rules: Rules | None = None, connect: Callable[[], Worker] | None = None, queue: int = QUEUE,
     ) -> None:
         if workers < 1:
             raise CannotRun("a judge needs at least one worker")
         self.workers = workers
         self.rules = rules or Rules()
         self._connect = connect or local_workers(levels, packages)
+        self._room = threading.Semaphore(queue)
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="judge")
         self._idle: list[Worker] = []
         self._closed = False
@@ -83,20 +90,43 @@ class JudgePool:
         self._all = []
 
     def submit(self, problem: Problem, code: str, lang: str = PYTHON) -> "Future[Verdict]":
-        """Judge `code` on the problem's tests, in order, up to the first that fails."""
-        return self._threads.submit(self._judge, problem, code, lang)
+        """Judge `code` on the problem's tests, in order, up to the first that fails. Waits while the queue is full."""
+        return self._submit(self._judge, problem, code, lang)
 
     def judge(self, problem: Problem, code: str, lang: str = PYTHON) -> Verdict:
         """`submit`, and wait."""
         return self.submit(problem, code, lang).result()
 
+    def verdicts(self, asked: Iterable[tuple[Problem, str]]) -> Iterator[tuple[int, Verdict]]:
+        """Judge problems with programs; yields place and verdict in order of completion.
+
+        Takes from `asked` only as far as workers need: at most two for each are under way.
+        """
+        places: dict[Future[Verdict], int] = {}
+        for place, (problem, code) in enumerate(asked):
+            places[self.submit(problem, code)] = place
+            if len(places) >= AHEAD * self.workers:
+                yield from _completed(places)
+        while places:
+            yield from _completed(places)
+
     def submit_execute(self, program: Program, inputs: list[str]) -> "Future[Executions]":
         """Run `program` on each input without judging; a CE or a lost worker gives one run and ends it."""
-        return self._threads.submit(self._execute, program, inputs)
+        return self._submit(self._execute, program, inputs)
 
     def execute(self, program: Program, inputs: list[str]) -> Executions:
         """`submit_execute`, and wait."""
         return self.submit_execute(program, inputs).result()
+
+    def _submit(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> "Future[T]":
+        self._room.acquire()
+        try:
+            future = self._threads.submit(work, *args, **kwargs)
+        except RuntimeError:  # the pool is closed
+            self._room.release()
+            raise CancelledError from None
+        future.add_done_callback(lambda _: self._room.release())
+        return future
 
     def _judge(self, problem: Problem, code: str, lang: str) -> Verdict:
         if language(lang) is None:
@@ -215,6 +245,12 @@ def local_workers(levels: Sequence[str] = SAFE, packages: Sequence[str] = ()) ->
     sites = cgroup.sites()
     cgroup.sweep(sites)
     return lambda: LocalWorker(levels, packages, sites)
+
+
+def _completed(places: "dict[Future[Verdict], int]") -> Iterator[tuple[int, Verdict]]:
+    """Those of `places` that are done, once one is; they leave it."""
+    for future in wait(places, return_when=FIRST_COMPLETED).done:
+        yield places.pop(future), future.result()
 
 
 def _internal(message: str, total: int) -> Verdict:

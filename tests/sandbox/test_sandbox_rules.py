@@ -1,7 +1,7 @@
 """What the user may ask of the judging: which tests, which limits, whose comparison, checkers, several judges."""
 
 import shutil
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 
 import pytest
 
@@ -150,6 +150,41 @@ def test_a_checker_may_be_in_another_language_than_the_program(pool):
     tests = problem(("-3", "3"), checker=checked(code, "c++"))
     assert pool.judge(tests, ECHO).status == "AC"
     assert pool.judge(tests, "print(4)").status == "WA"
+
+
+# -- the pool as a library --------------------------------------------------------------------------------------------
+
+
+def test_verdicts_come_as_they_are_ready_and_programs_are_taken_no_further_than_needed():
+    taken = []
+
+    def asked():
+        for place, code in enumerate(["import time\ntime.sleep(1)\nprint(6)", *["print(6)"] * 5, "print(7)"]):
+            taken.append(place)
+            yield problem(("", "6")), code
+
+    with JudgePool(2) as pool:
+        found = pool.verdicts(asked())
+        first = next(found)
+        assert first[0] != 0 and len(taken) == 4
+        rest = dict(found)
+    assert len(rest) == 6
+    assert [(rest | dict([first]))[place].status for place in range(7)] == ["AC"] * 6 + ["WA"]
+
+
+def test_a_full_queue_lets_nobody_in_until_somebody_leaves():
+    slow = "import time\ntime.sleep(0.3)\nprint(6)"
+    with JudgePool(1, queue=2) as pool:
+        futures = [pool.submit(problem(("", "6")), slow) for _ in range(3)]
+        assert [future.done() for future in futures] == [True, False, False]
+        assert {future.result().status for future in futures} == {"AC"}
+
+
+def test_what_is_asked_of_a_closed_pool_is_cancelled():
+    pool = JudgePool(1)
+    pool.close()
+    with pytest.raises(CancelledError):
+        pool.submit(problem(("", "6")), "print(6)")
 
 
 # -- several judges ---------------------------------------------------------------------------------------------------
