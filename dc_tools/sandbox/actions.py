@@ -14,10 +14,10 @@ from dc_tools.sandbox.languages import COMPILERS, CPP
 from dc_tools.sandbox.stage import judge_lines, summary
 
 
-def judge_run(run: Run, wanted: Wanted) -> None:
+def judge_run(run: Run, wanted: Wanted, *, retry_errors: bool) -> None:
     """Judge all lines."""
     with judges(wanted) as judge:
-        run.write(judge_lines(run.read(Problem), judge))
+        run.write(judge_lines(run.read(Problem), judge, retry_errors=retry_errors))
     run.say(summary(run.counts.marks))
 
 

@@ -36,6 +36,7 @@ def judge(
     time: Annotated[float | None, _flag("CPU seconds a test may use, whatever the record says.", min=0.01)] = None,
     memory: Annotated[int | None, _flag("MiB a test may use, whatever the record says.", min=1)] = None,
     compare: Annotated[str, _flag("dc, or lcb: as LiveCodeBench's published verdicts.")] = "dc",
+    retry_errors: Annotated[bool, _flag("Judge again what has the verdict IE.", "--retry-errors")] = False,
     level: Level = None,
     unsafe: Unsafe = False,
     packages: Packages = None,
@@ -75,7 +76,7 @@ def judge(
             run.options.workers, backend.split(","), rules, levels_of(level, unsafe=unsafe), packages or [], image,
             concurrency, rate, key_file,
         )
-        judge_run(run, wanted)
+        judge_run(run, wanted, retry_errors=retry_errors)
 
 
 @command("dc-sandbox serve", shared=frozenset({"workers", "quiet", "debug"}), reads=False)

@@ -49,18 +49,23 @@ def summary(marks: dict[str, int]) -> str:
     return "; ".join(parts) or "nothing to judge"
 
 
-def judge_lines(lines: Iterable[tuple[Line, Problem]], pool: Judge) -> Iterator[Kept]:
-    """Each line with all verdicts, in order; at most two lines per worker are in flight."""
+def judge_lines(
+    lines: Iterable[tuple[Line, Problem]], pool: Judge, *, retry_errors: bool = False
+) -> Iterator[Kept]:
+    """Each line with all verdicts, in order; at most two lines per worker are in flight.
+
+    `retry_errors` judges again what has the verdict IE.
+    """
     waiting: list[_Pending] = []
     for line, problem in lines:
-        waiting.append(_begin(line, problem, pool))
+        waiting.append(_begin(line, problem, pool, retry_errors))
         if len(waiting) >= 2 * pool.workers:
             yield waiting.pop(0).done()
     for pending in waiting:
         yield pending.done()
 
 
-def _begin(line: Line, problem: Problem, pool: Judge) -> _Pending:
+def _begin(line: Line, problem: Problem, pool: Judge, retry_errors: bool) -> _Pending:
     pending = _Pending(line)
     same: dict[tuple[str, str], Future[Verdict]] = {}
 
@@ -71,16 +76,20 @@ def _begin(line: Line, problem: Problem, pool: Judge) -> _Pending:
 
     lists: dict[str, Sequence[Solution | Rollout]] = {"solutions": problem.solutions, "rollouts": problem.rollouts}
     for name, entries in lists.items():
-        if all(entry.verdict is not None for entry in entries):
+        if not any(_is_open(entry, retry_errors) for entry in entries):
             continue
         raws = line.fields.get_as(name, list[msgspec.Raw], [])
         pending.lists[name] = [Fields.parse(bytes(raw)) for raw in raws]
         for entry, fields in zip(entries, pending.lists[name], strict=True):
-            if entry.verdict is None:
+            if _is_open(entry, retry_errors):
                 found = _program_of(entry, fields)
                 verdict = found if isinstance(found, Verdict) else judged(*found)
                 pending.waiting.append((name, fields, verdict))
     return pending
+
+
+def _is_open(entry: Solution | Rollout, retry_errors: bool) -> bool:
+    return entry.verdict is None or (retry_errors and entry.verdict.status is Status.IE)
 
 
 def _program_of(entry: Solution | Rollout, fields: Fields) -> tuple[str, str] | Verdict:

@@ -111,6 +111,20 @@ def test_flags_choose_tests_limits_and_comparison():
     assert verdicts(sandbox("--level", "namespaces", lines=[many]))[0]["isolation"] == "namespaces"
 
 
+def test_only_what_has_no_verdict_is_judged_and_on_demand_what_was_our_fault():
+    rollouts = [
+        {"code": PRODUCT, "verdict": {"status": "IE", "passed": 0, "total": 1, "message": "out of reach"}},
+        {"code": PRODUCT, "verdict": {"status": "WA", "passed": 0, "total": 1, "message": "by somebody else"}},
+        {"text": "", "finish": "error", "error": "no engine"}, {"code": PRODUCT},
+    ]
+    line = {**record("mixed"), "rollouts": rollouts}
+    once = sandbox(lines=[line])
+    assert ([v["status"] for v in verdicts(once)], once.code) == (["IE", "WA", "IE", "AC"], 1)
+    again = sandbox("--retry-errors", lines=once.lines)
+    assert [v["status"] for v in verdicts(again)] == ["AC", "WA", "IE", "AC"]
+    assert verdicts(again)[1]["message"] == "by somebody else"
+
+
 @pytest.mark.parametrize(("flags", "told"), [
     (("--backend", "fog"), "--backend fog: local, docker, remote:https://HOST or together"),
     (("--backend", "local,local"), "--backend names each backend once"), (("--select", "best"), "--select best"),
