@@ -111,7 +111,6 @@ class Cell:
     def _test(self, code: Any, size: int) -> None:
         stdin = os.memfd_create("in", os.MFD_CLOEXEC)
         self.channel.pour(size, stdin)
-        os.lseek(stdin, 0, os.SEEK_SET)
         files = [os.memfd_create(name, os.MFD_CLOEXEC) for name in ("out", "err", "value")]
         self._lay_out(self.job["files"])
         started, cell = time.monotonic(), os.getpid()

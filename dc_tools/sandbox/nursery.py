@@ -60,9 +60,12 @@ class Nursery:
         self.used_s = 0.0
         return self.answered(cpu_s, wall_s)
 
-    def go(self) -> None:
-        """Have the cell take the next input."""
-        self._control.send(fast.GO, _socket.MSG_NOSIGNAL)
+    def go(self) -> bool:
+        """Have the cell take the next input; False where it has long not listened."""
+        try:
+            return self._control.send(fast.GO, _socket.MSG_NOSIGNAL) == len(fast.GO)
+        except BlockingIOError:
+            return False
 
     def answered(self, cpu_s: float, wall_s: float) -> bool:
         """Whether the cell says `DONE` before it has used `cpu_s` more, or `wall_s` have passed."""
@@ -86,11 +89,7 @@ class Nursery:
         (memory_mb,) = _USAGE.unpack(self._heard(_USAGE.size))
         self._poll.unregister(self._pidfd)
         os.close(self._pidfd)
-        try:
-            while self._control.recv(4096):
-                pass
-        except BlockingIOError:
-            pass
+        _empty(self._control)
         return float(memory_mb)
 
     def _heard(self, size: int) -> bytes:
@@ -105,7 +104,7 @@ class _Mother:
 
     def __init__(self, level: Level, orders: _socket.socket, control: _socket.socket, output_bytes: int) -> None:
         self._level, self._orders = level, orders
-        at(fast.CONTROL, control.detach())
+        self._control = _socket.socket(fileno=at(fast.CONTROL, control.detach()))
         self._output_bytes = output_bytes
         self._filter = filters.fast(opens=level.opens)
 
@@ -133,6 +132,7 @@ class _Mother:
             os.write(orders, _PID.pack(pid))
             os.read(orders, 1)  # until then its process id and its clock stay its own
             usage = os.wait4(pid, 0)[2]
+            _empty(self._control)  # what this cell did not read is not for the next one
             os.write(orders, _USAGE.pack(usage.ru_maxrss / 1024))
 
     def _become_cell(self, mother: int) -> NoReturn:
@@ -158,6 +158,15 @@ def at(number: int, handle: int) -> int:
     os.dup2(handle, number, inheritable=False)
     os.close(handle)
     return number
+
+
+def _empty(stream: _socket.socket) -> None:
+    """Forget what has come."""
+    try:
+        while stream.recv(4096, _socket.MSG_DONTWAIT):
+            pass
+    except BlockingIOError:
+        pass
 
 
 def cpu_seconds(pid: int) -> float:

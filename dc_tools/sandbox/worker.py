@@ -99,7 +99,10 @@ class Worker:
             else:
                 self.channel.pour(size, fast.IN)
                 self.channel.send("g")
-        self.channel.send("e", USAGE.pack(self.nursery.end()))
+        memory_mb = self.nursery.end()
+        for handle in (fast.IN, *_OUTPUTS):
+            os.ftruncate(handle, 0)  # or it would count against the next program's memory
+        self.channel.send("e", USAGE.pack(memory_mb))
 
     def _begin_fast(self, size: int) -> bool:
         job_size = int.from_bytes(self.channel.payload(4), "little")
@@ -107,9 +110,9 @@ class Worker:
         job["address_space"] = (int(job["memory_mb"]) << 20) + self.base_bytes
         source_size = size - 4 - job_size
         os.ftruncate(fast.PROGRAM, 0)
-        os.lseek(fast.PROGRAM, 0, os.SEEK_SET)
-        os.write(fast.PROGRAM, source_size.to_bytes(4, "little"))
-        self.channel.pour(source_size, fast.PROGRAM)
+        head = source_size.to_bytes(4, "little")
+        os.pwrite(fast.PROGRAM, head, 0)
+        self.channel.pour(source_size, fast.PROGRAM, len(head))
         return self.nursery.begin(job, COMPILE_CPU_S, COMPILE_CPU_S + FAST_WALL_S)
 
     def _fast_test(self, size: int) -> bool:
@@ -120,8 +123,7 @@ class Worker:
         self.channel.pour(size, fast.IN)
         os.lseek(fast.IN, 0, os.SEEK_SET)
         started, before = time.monotonic(), nursery.used_s
-        nursery.go()
-        if not nursery.answered(FAST_CPU_S, FAST_WALL_S):
+        if not (nursery.go() and nursery.answered(FAST_CPU_S, FAST_WALL_S)):
             self.channel.send("g")
             return False
         files = [(handle, os.fstat(handle).st_size) for handle in _OUTPUTS]
