@@ -5,7 +5,6 @@ A run counts only if the program ended as it should; anything else is left to a 
 in the program's hands: it holds no expected output, and what it sends is believed only as the program's output.
 """
 
-import atexit
 import builtins
 import os
 import random
@@ -75,7 +74,7 @@ class _Runs:
         self._builtins = _watched()
         self._depth = sys.getrecursionlimit() + program.depth() + 2
         self._random = b"random" in source
-        self._path = list(sys.path)
+        self._path, self._digits = list(sys.path), sys.get_int_max_str_digits()
         self._streams: tuple[Any, Any] | None = None
 
     def once(self) -> bool:
@@ -90,21 +89,22 @@ class _Runs:
         if self._random:
             random.seed(0)
         sys.path[:] = self._path
+        sys.set_int_max_str_digits(self._digits)
         sys.setrecursionlimit(self._depth)
         try:
             program.execute(self._code, namespace, self._job, arguments)
         except SystemExit as stop:
-            if stop.code not in (0, None):
+            if stop.code is not None and (type(stop.code) is not int or stop.code != 0):
                 return False
         except BaseException:
             return False
         return _ended_well(namespace)
 
-
     def _open_streams(self) -> None:
         """New standard streams; the two for output serve again where the program left them as they were."""
         kept = self._streams
         if kept and kept == (sys.stdout, sys.stderr) and not (kept[0].closed or kept[1].closed):
+            program.reset_output_streams(*kept)
             stdin = program.new_stdin()
             vars(sys).update(stdin=stdin, __stdin__=stdin)
         else:
@@ -122,10 +122,7 @@ def _ended_well(namespace: dict[str, Any]) -> bool:
     try:
         sys.settrace(None)
         sys.setprofile(None)
-        atexit._run_exitfuncs()
-        program.flush()
-        namespace.clear()
-        program.flush()
+        program.wind_up(namespace)
         os.closerange(_FIRST_FREE, IN)
     except BaseException:
         return False

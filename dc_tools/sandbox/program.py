@@ -110,24 +110,33 @@ def arguments(job: dict[str, Any]) -> list[Any]:
 def open_standard_streams() -> None:
     """New `sys.stdin`, `sys.stdout`, `sys.stderr` on descriptors 0, 1, 2."""
     stdin = new_stdin()
-    stdout = io.TextIOWrapper(io.BufferedWriter(io.FileIO(1, "w", closefd=False)), "utf-8")
+    stdout = _named(io.TextIOWrapper(io.BufferedWriter(io.FileIO(1, "w", closefd=False)), "utf-8"), "stdout", "w")
     stderr_bytes = io.BufferedWriter(io.FileIO(2, "w", closefd=False))
     stderr = io.TextIOWrapper(stderr_bytes, "utf-8", "backslashreplace", line_buffering=True)
+    _named(stderr, "stderr", "w")
     vars(sys).update(
         stdin=stdin, __stdin__=stdin, stdout=stdout, __stdout__=stdout, stderr=stderr, __stderr__=stderr
     )
 
 
+def reset_output_streams(stdout: io.TextIOWrapper, stderr: io.TextIOWrapper) -> None:
+    """Make streams that a program may have reconfigured as new ones are."""
+    for stream, errors, by_line in ((stdout, "strict", False), (stderr, "backslashreplace", True)):
+        stream.reconfigure(encoding="utf-8", errors=errors, newline=None, line_buffering=by_line, write_through=False)
+
+
 def new_stdin() -> io.TextIOWrapper:
     """Text from descriptor 0."""
-    return io.TextIOWrapper(io.BufferedReader(io.FileIO(0, closefd=False)), "utf-8", "surrogateescape")
+    stream = io.TextIOWrapper(io.BufferedReader(io.FileIO(0, closefd=False)), "utf-8", "surrogateescape")
+    return _named(stream, "stdin", "r")
 
 
-def forget_ourselves() -> None:
-    """Take our own modules out of what a program can import."""
-    for name in [n for n in sys.modules if n.startswith("dc_tools")]:
-        del sys.modules[name]
-    sys.path[:] = [p for p in sys.path if not os.path.exists(os.path.join(p, "dc_tools"))]
+def _named(stream: io.TextIOWrapper, name: str, mode: str) -> io.TextIOWrapper:
+    """What the interpreter sets on standard streams, and templates for quick input look at."""
+    raw: Any = stream.buffer
+    raw.raw.name = f"<{name}>"
+    vars(stream)["mode"] = mode
+    return stream
 
 
 def main_module(job: dict[str, Any]) -> dict[str, Any]:
@@ -239,20 +248,28 @@ def _finish(exit_code: int, namespace: dict[str, Any]) -> int:
     """What the interpreter does at its end: join threads, run atexit functions, drop the program's objects, flush."""
     try:
         vars(threading)["_shutdown"]()
-        atexit._run_exitfuncs()
-        flush()
-        namespace.clear()
-        gc.collect()
-        flush()
+        wind_up(namespace)
     except BaseException:
         return exit_code or 120
     return exit_code
 
 
+def wind_up(namespace: dict[str, Any]) -> None:
+    """The end of a program in the interpreter's own order; objects that are dropped last print to the first streams."""
+    atexit._run_exitfuncs()
+    flush()
+    for name in ("stdin", "stdout", "stderr"):
+        setattr(sys, name, getattr(sys, f"__{name}__", None))
+    namespace.clear()
+    gc.collect()
+    flush()
+
+
 def flush() -> None:
-    """Write out what the streams hold."""
-    for stream in (sys.stdout, sys.__stdout__, sys.stderr):
-        if stream is not None and not stream.closed:
+    """Write out what the streams hold, whatever a program has put in their place."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name, None)
+        if stream is not None and not getattr(stream, "closed", False):
             stream.flush()
 
 
