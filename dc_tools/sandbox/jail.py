@@ -19,6 +19,8 @@ MAX_THREADS = 64
 MAX_PROCESSES = 4096
 """Where there is no user namespace of our own, all processes of the user count together."""
 MAX_FILES = 64
+NO_CORE = 1
+"""0 still hands a crash to the host's handler of cores where there is one (a pipe in core_pattern); 1 does not."""
 STACK_BYTES = 100 << 20
 """Below the 128 MiB that the kernel keeps free under the stack of a process started with a smaller limit."""
 
@@ -227,7 +229,7 @@ def limit(cpu_s: float, output_bytes: int, *, threads: int) -> None:
     limit_stack(STACK_BYTES, keep_hard=True)
     for which, value in (
         (resource.RLIMIT_CPU, int(cpu_s) + 2), (resource.RLIMIT_FSIZE, output_bytes),
-        (resource.RLIMIT_NOFILE, MAX_FILES), (resource.RLIMIT_CORE, 0), (resource.RLIMIT_MSGQUEUE, 0),
+        (resource.RLIMIT_NOFILE, MAX_FILES), (resource.RLIMIT_CORE, NO_CORE), (resource.RLIMIT_MSGQUEUE, 0),
         (resource.RLIMIT_MEMLOCK, 0), (resource.RLIMIT_NPROC, threads),
     ):
         bound = _within(value, resource.getrlimit(which)[1])
