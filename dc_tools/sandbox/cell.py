@@ -23,7 +23,6 @@ from dc_tools.sandbox.levels import Level
 from dc_tools.sandbox.nursery import cpu_seconds
 
 FETCHED_BYTES = 16 << 20
-MAX_STACK = 1 << 30
 _SENT_BYTES = 16 << 20
 
 
@@ -96,9 +95,13 @@ class Cell:
         devices = [p for p in home.readable if not os.path.isdir(p)]
         rules = jail.ruleset(home.landlock, devices, ["/tmp"], tools) if home.landlock else None
         try:
+            if self.level.namespaces:
+                jail.resize_tmp(jail.BUILD_TMP_SIZE)
             return toolchain.build(self.job["lang"], self.job["code"], rules)
         finally:
             self._sweep()
+            if self.level.namespaces:
+                jail.resize_tmp(jail.TMP_SIZE)
 
     def _wall_in(self) -> None:
         """Never again more than the tests may see, and no more memory than they may have."""
@@ -137,6 +140,8 @@ class Cell:
         self.compiled.close()  # shared with the worker, and so with every later solution
         if not self.is_python:
             os.dup2(code, filters.EXEC_FD, inheritable=False)
+            for handle in (stdin, *files):
+                os.fchmod(handle, 0o600)  # what it writes there it shall not execute
         for target, handle in enumerate([stdin, *files]):
             os.dup2(handle, target)
         os.closerange(4, filters.EXEC_FD)
@@ -145,7 +150,8 @@ class Cell:
         threads = jail.MAX_THREADS if self.level.namespaces else jail.MAX_PROCESSES
         jail.limit(job["time_s"], job["output_bytes"], threads=threads)
         if not self.is_python:
-            self._limit_compiled()
+            jail.limit_memory(int(job["memory_mb"]) << 20)
+            jail.free_stack()
         if self.level.namespaces:
             jail.drop_capabilities()
         os.chdir("/tmp" if self.level.own_tmp else "/")
@@ -160,11 +166,6 @@ class Cell:
     def _own_filter(self, *, execs: bool) -> filters.Filter:
         own = None if self.level.namespaces else os.getpid()
         return filters.full(own, opens=self.level.opens, owns_files=self.level.own_tmp, execs=execs)
-
-    def _limit_compiled(self) -> None:
-        memory = int(self.job["memory_mb"]) << 20
-        jail.limit_memory(memory)
-        jail.limit_stack(min(memory, MAX_STACK))
 
     def _watch(self, pid: int, started: float) -> str:
         """Wait for a test's process; kill it when its CPU or wall time is over and say which."""

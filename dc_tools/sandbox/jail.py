@@ -14,6 +14,8 @@ from collections.abc import Sequence
 
 NOBODY = 65534
 TMP_SIZE = 16 << 20
+BUILD_TMP_SIZE = 192 << 20
+"""While a compiler works: an object file and a program, each with large tables in it."""
 TMP_INODES = 512
 MAX_THREADS = 64
 MAX_PROCESSES = 4096
@@ -29,6 +31,7 @@ CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x10000000, 0x20000000, 0x40000000
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC = 1, 2, 4, 8
 MS_REMOUNT, MS_BIND, MS_REC, MS_PRIVATE, MS_RELATIME = 32, 4096, 16384, 1 << 18, 1 << 21
 MNT_DETACH = 2
+_TMP_FLAGS = MS_NOSUID | MS_NODEV | MS_NOEXEC
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS = 1, 4, 38
 SYS_CLONE, SYS_CLONE3, SYS_CLOSE_RANGE, SYS_PIVOT_ROOT, SYS_CAPSET = 56, 435, 436, 155, 126
 SYS_LANDLOCK_CREATE, SYS_LANDLOCK_ADD, SYS_LANDLOCK_RESTRICT = 444, 445, 446
@@ -98,7 +101,12 @@ def fresh_tmp() -> None:
     """Put an empty, small /tmp in place of the last one."""
     _libc.umount2(b"/tmp", MNT_DETACH)
     options = f"size={TMP_SIZE},nr_inodes={TMP_INODES},mode=1777"
-    _mount("tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, options)
+    _mount("tmpfs", "/tmp", "tmpfs", _TMP_FLAGS, options)
+
+
+def resize_tmp(size: int) -> None:
+    """Let the /tmp of `fresh_tmp` hold more, or again less."""
+    _mount("tmpfs", "/tmp", None, MS_REMOUNT | _TMP_FLAGS, f"size={size}")
 
 
 def _unshare(flags: int) -> None:
@@ -226,7 +234,7 @@ def limit_memory(size: int) -> None:
 
 def limit(cpu_s: float, output_bytes: int, *, threads: int) -> None:
     """Hard limits of one test; memory is limited earlier, by the cell. The stack may be grown by the program itself."""
-    limit_stack(STACK_BYTES, keep_hard=True)
+    limit_stack(STACK_BYTES)
     for which, value in (
         (resource.RLIMIT_CPU, int(cpu_s) + 2), (resource.RLIMIT_FSIZE, output_bytes),
         (resource.RLIMIT_NOFILE, MAX_FILES), (resource.RLIMIT_CORE, NO_CORE), (resource.RLIMIT_MSGQUEUE, 0),
@@ -236,11 +244,16 @@ def limit(cpu_s: float, output_bytes: int, *, threads: int) -> None:
         resource.setrlimit(which, (bound, bound))
 
 
-def limit_stack(size: int, *, keep_hard: bool = False) -> None:
-    """Bound the stack; `keep_hard` lets the program ask for more."""
+def free_stack() -> None:
+    """Let the stack grow as far as memory does. A number would also be the size of every thread's stack."""
     hard = resource.getrlimit(resource.RLIMIT_STACK)[1]
-    soft = _within(size, hard)
-    resource.setrlimit(resource.RLIMIT_STACK, (soft, hard if keep_hard else soft))
+    resource.setrlimit(resource.RLIMIT_STACK, (hard, hard))
+
+
+def limit_stack(size: int) -> None:
+    """Bound the stack; the program may ask for more."""
+    hard = resource.getrlimit(resource.RLIMIT_STACK)[1]
+    resource.setrlimit(resource.RLIMIT_STACK, (_within(size, hard), hard))
 
 
 def _within(value: int, hard: int) -> int:

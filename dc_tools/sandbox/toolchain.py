@@ -6,14 +6,19 @@ The compiler sees the system's headers and libraries and writes to /tmp alone; w
 
 import ctypes
 import os
+import re
 import resource
 import select
+import signal
 import struct
 
 from dc_tools.sandbox import filters, jail, languages
 
-_ENVIRONMENT = {"PATH": "/usr/bin", "LANG": "C.UTF-8", "TMPDIR": "/tmp", "HOME": "/tmp"}
+_ENVIRONMENT = {"PATH": "/usr/bin", "LANG": "C.UTF-8", "TMPDIR": "/tmp", "HOME": "/tmp", "MALLOC_ARENA_MAX": "1"}
+"""One arena, since each reserves 64 MiB of the memory that is counted."""
 _EXECVEAT, _AT_EMPTY_PATH = 322, 0x1000
+_TELLING = re.compile(r"\berror: (?!ld returned)|Error: |undefined reference|multiple definition")
+"""What lines say what is wrong: the compiler's, the assembler's, the linker's."""
 _LOADED = 1
 """PT_LOAD of an ELF file."""
 
@@ -61,6 +66,7 @@ def become(program: int, argv: list[str]) -> None:
 
 
 def _become_compiler(compiler: languages.Compiler, said: int, rules: int | None) -> None:
+    os.setsid()
     null = os.open("/dev/null", os.O_RDONLY)
     for handle, target in ((null, 0), (said, 1), (said, 2)):
         os.dup2(handle, target)
@@ -79,13 +85,17 @@ def _become_compiler(compiler: languages.Compiler, said: int, rules: int | None)
 
 
 def _watched(pid: int) -> str:
-    """Wait for the compiler to end, without reaping it; why it was stopped, '' where it was not."""
+    """Wait for the compiler to end, without reaping it; why it and its parts were stopped, '' where they were not."""
     handle = os.pidfd_open(pid)
     waiting = select.poll()
     waiting.register(handle, select.POLLIN)
     ended = waiting.poll(1000 * languages.COMPILE_WALL_S)
     os.close(handle)
-    return "" if ended else f"compiling took over {languages.COMPILE_WALL_S} s"
+    if ended:
+        return ""
+    os.killpg(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    return f"compiling took over {languages.COMPILE_WALL_S} s"
 
 
 def _exit_code(pid: int) -> int:
@@ -95,7 +105,7 @@ def _exit_code(pid: int) -> int:
 def _complaint(said: int) -> str:
     """What the compiler said first that is an error, on one line."""
     lines = os.pread(said, 1 << 20, 0).decode("utf-8", "replace").splitlines()
-    telling = [line for line in lines if "error" in line] or lines
+    telling = [line for line in lines if _TELLING.search(line)] or lines
     return (telling[0] if telling else "the compiler was stopped by its limits")[:300]
 
 
