@@ -11,6 +11,8 @@ class Format(StrEnum):
     HUMANEVAL = "humaneval"
     MBPP = "mbpp"
     LEETCODE = "leetcode"
+    LIVECODEBENCH = "livecodebench"
+    SANDBOXFUSION = "sandboxfusion"
     PLAIN = "plain"
 
 
@@ -21,12 +23,12 @@ SHAPES: tuple[tuple[str, tuple[str, ...]], ...] = (
     (Format.MBPP, ("text", "code", "test_list")),
     ("KodCode", ("question", "solution", "test", "test_info")),
     ("rStar-Coder", ("question_id", "starter_code", "inputs", "outputs")),
-    ("LiveCodeBench", ("question_content", "public_test_cases")),
+    (Format.LIVECODEBENCH, ("question_content", "public_test_cases")),
     ("SYNTHETIC-1", ("verification_info",)),
     ("CodeContests", ("public_tests", "private_tests")),
     ("open-r1/codeforces", ("official_tests",)),
     ("TACO or APPS", ("question", "input_output")),
-    ("SandboxFusion", ("content", "test")),
+    (Format.SANDBOXFUSION, ("content", "test")),
     ("DeepCoder-Preview or rllm", ("problem", "tests")),
     (Format.PLAIN, ("tests",)),
 )

@@ -7,12 +7,14 @@ from dc_tools.core.records import Line
 from dc_tools.curate.draft import Draft
 from dc_tools.curate.formats import Format, chosen
 from dc_tools.curate.reasons import Refusal
-from dc_tools.curate.sources import humaneval, leetcode, mbpp, plain
+from dc_tools.curate.sources import humaneval, leetcode, livecodebench, mbpp, plain, sandboxfusion
 
 SOURCES: dict[Format, Callable[[Line], Draft | Refusal]] = {
     Format.HUMANEVAL: humaneval.draft,
     Format.MBPP: mbpp.draft,
     Format.LEETCODE: leetcode.draft,
+    Format.LIVECODEBENCH: livecodebench.draft,
+    Format.SANDBOXFUSION: sandboxfusion.draft,
     Format.PLAIN: plain.draft,
 }
 

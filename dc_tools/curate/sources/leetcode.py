@@ -11,15 +11,15 @@ import msgspec
 from dc_tools.core.records import Entry, Line, Mode, Problem, Solution, Source, TestKind
 from dc_tools.curate.asserts import read_checks
 from dc_tools.curate.draft import Draft, Script, draft_of
+from dc_tools.curate.functional import entry_of
 from dc_tools.curate.reasons import Reason, Refusal
-from dc_tools.curate.syntax import NotPython, Signature, function_named, heading_of, parse, signature_of
+from dc_tools.curate.syntax import NotPython, function_named, heading_of, parse, signature_of
 from dc_tools.sandbox.program import LEETCODE_MODULES, LEETCODE_STARS
 
 DATASET, LICENSE = "leetcode", "Apache-2.0"
 ENTRY_POINT = re.compile(r"(\w+)\(\)\.(\w+)")
 GIVEN = frozenset({*LEETCODE_MODULES, *LEETCODE_STARS})
 """Modules that the sandbox gives a class solution, as LeetCode does."""
-NODE = re.compile(r"(?:Optional\[)?['\"]?(ListNode|TreeNode)['\"]?\]?")
 
 
 class Meta(msgspec.Struct):
@@ -64,7 +64,7 @@ def draft(line: Line) -> Draft | Refusal:
         return Refusal(Reason.NO_SOLUTION, f"completion does not define {class_name}.{method}")
     signature = signature_of(function, method=True)
     starter = row.starter_code or row.meta.lang_code or f"class {class_name}:\n    {heading_of(function)}"
-    entry = _entry(class_name, method, starter.rstrip(), signature)
+    entry = entry_of(class_name, method, starter.rstrip(), signature)
     if isinstance(entry, Refusal):
         return entry
     checks = read_checks(row.test, frozenset({"candidate"}), entry, signature.names)
@@ -74,27 +74,6 @@ def draft(line: Line) -> Draft | Refusal:
         f"{row.prompt}\n\n{row.completion}", row.entry_point, row.test, frozenset({"candidate"}), TestKind.PRIVATE
     )
     return draft_of(_problem(row, entry, solution), script, checks)
-
-
-def _entry(class_name: str, method: str, starter: str, signature: Signature) -> Entry | Refusal:
-    """The method with the types of its arguments; linked lists and trees only where they stand alone."""
-    types = [_type_of(each) for each in [*signature.annotations, signature.returns]]
-    if None in types:
-        annotation = [*signature.annotations, signature.returns][types.index(None)]
-        return Refusal(Reason.PARSE_ERROR, f"an argument or value of type {annotation} has no JSON form")
-    if signature.returns == "None":
-        return Refusal(Reason.NEEDS_CHECKER, "the method changes its argument and returns nothing")
-    known = [each for each in types if each is not None]
-    arguments = known[:-1] if set(known[:-1]) - {"json"} else []
-    return Entry(method, class_name, starter, arguments, known[-1])
-
-
-def _type_of(annotation: str) -> str | None:
-    """`json`, `ListNode` or `TreeNode`; None for a structure of nodes."""
-    node = NODE.fullmatch(annotation)
-    if node:
-        return node[1]
-    return None if re.search(r"\b(?:ListNode|TreeNode|Node)\b", annotation) else "json"
 
 
 def _needed_imports(prompt: ast.Module, completion: ast.Module) -> str:
