@@ -11,11 +11,14 @@ import io
 import sys
 import zlib
 from collections.abc import Generator, Iterable, Iterator
+from functools import partial
+from itertools import chain
 from pathlib import Path
-from typing import IO, Any, BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 import orjson
 
+from dc_tools.core.arrays import elements, is_array
 from dc_tools.core.errors import CannotRun, missing_extra
 from dc_tools.core.records import Line
 
@@ -24,6 +27,7 @@ SHARD_NAMES = "part-*"
 UNFINISHED = {".partial", ".packing"}
 JSON_COLUMNS = b"dc_json_columns"
 """Parquet metadata: names of the columns that hold JSON text of lists and objects."""
+BLOCK = 1 << 20
 HASHED_WHOLE = 1 << 30
 ZSTD_BLOCK = 1 << 14
 """Packed bytes taken at once: little, since they may unpack to thousands of times as many."""
@@ -96,7 +100,7 @@ def _raw_lines(name: str) -> Generator[tuple[int, bytes], None, None]:
         if magic == PARQUET_MAGIC:
             yield from _parquet_rows(buffered)
             return
-        for number, raw in enumerate(_decompressed(buffered, magic), 1):
+        for number, raw in enumerate(_rows(buffered, magic), 1):
             text = raw.strip()
             if number == 1:
                 text = text.removeprefix(b"\xef\xbb\xbf")
@@ -111,17 +115,21 @@ def _raw_lines(name: str) -> Generator[tuple[int, bytes], None, None]:
             stream.close()
 
 
-def _decompressed(stream: BinaryIO, magic: bytes) -> Iterable[bytes]:
-    if magic.startswith(GZIP_MAGIC):
-        return cast("IO[bytes]", gzip.GzipFile(fileobj=stream))
+def _rows(stream: io.BufferedReader, magic: bytes) -> Iterable[bytes]:
+    """The lines of a file that may be packed; the elements where it is a JSON array."""
     if magic == ZSTD_MAGIC:
-        return _zstd_lines(stream)
-    return stream
+        blocks = _zstd_blocks(stream)
+        first = next(blocks, b"")
+        whole = chain([first], blocks)
+        return elements(whole) if is_array(first) else _zstd_lines(whole)
+    if magic.startswith(GZIP_MAGIC):
+        stream = io.BufferedReader(cast("Any", gzip.GzipFile(fileobj=stream)))
+    return elements(iter(partial(stream.read, BLOCK), b"")) if is_array(stream.peek(BLOCK)) else stream
 
 
-def _zstd_lines(stream: BinaryIO) -> Iterator[bytes]:
+def _zstd_lines(blocks: Iterable[bytes]) -> Iterator[bytes]:
     begun: list[bytes] = []
-    for block in _zstd_blocks(stream):
+    for block in blocks:
         *whole, rest = block.split(b"\n")
         if whole:
             yield b"".join([*begun, whole[0]])
