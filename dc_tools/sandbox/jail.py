@@ -240,8 +240,13 @@ def limit(cpu_s: float, output_bytes: int, *, threads: int) -> None:
         (resource.RLIMIT_NOFILE, MAX_FILES), (resource.RLIMIT_CORE, NO_CORE), (resource.RLIMIT_MSGQUEUE, 0),
         (resource.RLIMIT_MEMLOCK, 0), (resource.RLIMIT_NPROC, threads),
     ):
-        bound = _within(value, resource.getrlimit(which)[1])
-        resource.setrlimit(which, (bound, bound))
+        bound(which, value)
+
+
+def bound(which: int, value: int) -> None:
+    """Set a limit for good, where it is not lower already."""
+    least = _within(value, resource.getrlimit(which)[1])
+    resource.setrlimit(which, (least, least))
 
 
 def free_stack() -> None:

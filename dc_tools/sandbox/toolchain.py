@@ -75,7 +75,7 @@ def _become_compiler(compiler: languages.Compiler, said: int, rules: int | None)
         (resource.RLIMIT_CPU, languages.COMPILE_CPU_S), (resource.RLIMIT_AS, megabytes << 20),
         (resource.RLIMIT_NPROC, 64), (resource.RLIMIT_CORE, jail.NO_CORE), (resource.RLIMIT_FSIZE, 64 << 20),
     ):
-        resource.setrlimit(which, (value, value))
+        jail.bound(which, value)
     if rules is not None:
         jail.obey(rules)
     jail.drop_capabilities()

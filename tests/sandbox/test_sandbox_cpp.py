@@ -1,7 +1,9 @@
 """Programs in C++: their verdicts by name, what they may not do, and what a compiler may not be made to do."""
 
 import os
+import resource
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from processes import descendants, wait_until
@@ -200,6 +202,20 @@ def test_without_a_folder_there_is_no_compiler():
                 pytest.skip(f"not on this machine: {error}")
             assert (verdict.status, "folder" in verdict.message) == ("IE", True)
             assert pool.judge(SIX, "a, b = map(int, input().split())\nprint(a * b)").status == "AC"
+
+
+def test_a_machine_that_allows_less_than_we_do_still_compiles():
+    with JudgePool(1) as pool:
+        assert pool.judge(SIX, "print(6)").status == "AC"
+        (worker,) = children(os.getpid())
+        resource.prlimit(worker, resource.RLIMIT_CORE, (0, 0))
+        assert pool.judge(SIX, TIMES, CPP).status == "AC"
+
+
+def children(pid: int) -> set[int]:
+    """The workers among them."""
+    found = {int(c) for t in Path(f"/proc/{pid}/task").glob("*/children") for c in t.read_text().split()}
+    return {child for child in found if b"dc_tools.sandbox.worker" in Path(f"/proc/{child}/cmdline").read_bytes()}
 
 
 def test_a_checker_may_be_written_in_cpp():
