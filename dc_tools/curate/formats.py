@@ -9,6 +9,7 @@ class Format(StrEnum):
 
     AUTO = "auto"
     HUMANEVAL = "humaneval"
+    HUMANEVAL_PLUS = "humaneval+"
     MBPP = "mbpp"
     LEETCODE = "leetcode"
     LIVECODEBENCH = "livecodebench"
@@ -17,7 +18,7 @@ class Format(StrEnum):
 
 
 SHAPES: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("humaneval+", ("task_id", "prompt", "entry_point", "base_input")),
+    (Format.HUMANEVAL_PLUS, ("task_id", "prompt", "entry_point", "base_input")),
     (Format.HUMANEVAL, ("task_id", "prompt", "entry_point", "canonical_solution", "test")),
     (Format.LEETCODE, ("task_id", "completion", "entry_point", "test")),
     (Format.MBPP, ("text", "code", "test_list")),

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from typing import Any
 
 CHECKS_FILE = "<checks>"
+MOST_RECORDED = 12 << 20
+"""Bytes that all calls together may have as they are written down: the sandbox takes little more."""
 SHOWN = 120
 
 
@@ -38,8 +40,10 @@ def record(program: str, target: str, checks: str, names: list[str]) -> dict[str
 
 def recording(reference: Callable[..., Any], calls: list[list[str]]) -> Callable[..., Any]:
     """The reference, with each call noted in `calls`."""
+    room = MOST_RECORDED
 
     def recorder(*args: Any, **kwargs: Any) -> Any:
+        nonlocal room
         try:
             arguments = positional(reference, args, kwargs)
             before, tuples = to_json(arguments), holds_tuple(arguments)
@@ -51,6 +55,10 @@ def recording(reference: Callable[..., Any], calls: list[list[str]]) -> Callable
             after = to_json(value)
             if tuples and not same_with_lists(reference, before, after):
                 raise NotJson("a tuple argument that a list cannot stand for")
+            size = len(json.dumps([before, after]))
+            if size > room:
+                raise NotJson(f"more than {MOST_RECORDED >> 20} MiB of tests")
+            room -= size
             calls.append([before, after, ""])
         except NotJson as error:
             calls.append(["", "", str(error)])

@@ -40,7 +40,8 @@ FUNCTION = {
     "labels": '{"task_id": "leetcode/2727", "category": "leetcode", "difficulty": "easy", "fewshot": false}',
 }  # fmt: skip
 STDIN = {
-    **FUNCTION, "content": f"{PROMPT}```python\n# YOUR CODE HERE\n```", "test": packed_tests(inputs=["1"], outputs=["2"]),
+    **FUNCTION, "content": f"{PROMPT}```python\n# YOUR CODE HERE\n```",
+    "test": packed_tests(inputs=["1"], outputs=["2"]),
     "labels": '{"task_id": "codeforces/1873_A", "difficulty": "easy"}',
 }  # fmt: skip
 

@@ -7,10 +7,11 @@ from dc_tools.core.records import Line
 from dc_tools.curate.draft import Draft
 from dc_tools.curate.formats import Format, chosen
 from dc_tools.curate.reasons import Refusal
-from dc_tools.curate.sources import humaneval, leetcode, livecodebench, mbpp, plain, sandboxfusion
+from dc_tools.curate.sources import humaneval, humaneval_plus, leetcode, livecodebench, mbpp, plain, sandboxfusion
 
 SOURCES: dict[Format, Callable[[Line], Draft | Refusal]] = {
     Format.HUMANEVAL: humaneval.draft,
+    Format.HUMANEVAL_PLUS: humaneval_plus.draft,
     Format.MBPP: mbpp.draft,
     Format.LEETCODE: leetcode.draft,
     Format.LIVECODEBENCH: livecodebench.draft,

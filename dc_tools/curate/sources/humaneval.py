@@ -5,7 +5,7 @@ import re
 import msgspec
 
 from dc_tools.core.records import Entry, Line, Mode, Problem, Solution, Source, TestKind
-from dc_tools.curate.asserts import read_checks
+from dc_tools.curate.asserts import Checks, read_checks
 from dc_tools.curate.draft import Draft, Script, draft_of
 from dc_tools.curate.reasons import Reason, Refusal
 from dc_tools.curate.syntax import NotPython, function_named, heading_of, parse, signature_of
@@ -27,6 +27,12 @@ class Row(msgspec.Struct):
 def draft(line: Line) -> Draft | Refusal:
     """The problem of one row."""
     row = line.decode(Row)
+    found = read(row, DATASET, LICENSE)
+    return found if isinstance(found, Refusal) else draft_of(*found)
+
+
+def read(row: Row, dataset: str, license: str) -> tuple[Problem, Script, Checks] | Refusal:
+    """The problem without its tests, the row's own test code, and what that says."""
     program = row.prompt + row.canonical_solution
     try:
         function = function_named(parse(program), row.entry_point)
@@ -41,12 +47,12 @@ def draft(line: Line) -> Draft | Refusal:
         return checks
     native_id = row.task_id.rpartition("/")[2]
     problem = Problem(
-        id=f"{DATASET}/{native_id}",
+        id=f"{dataset}/{native_id}",
         tests=[],
         statement=row.prompt,
         mode=Mode.FUNCTION,
         entry=entry,
         solutions=[Solution(program)],
-        source=Source(DATASET, "test", row.task_id, license=LICENSE),
+        source=Source(dataset, "test", row.task_id, license=license),
     )
-    return draft_of(problem, Script(program, row.entry_point, row.test, names, TestKind.PRIVATE), checks)
+    return problem, Script(program, row.entry_point, row.test, names, TestKind.PRIVATE), checks
