@@ -5,7 +5,6 @@ from programs import ESCAPES, EXHAUSTION, HACKS, HONEST, INFRASTRUCTURE, Case
 
 from dc_tools.core.errors import CannotRun
 from dc_tools.core.records import Entry, Limits, Mode, Problem, Test
-from dc_tools.sandbox.execution import CellLost
 from dc_tools.sandbox.judge import JudgePool, Program, Rules
 from dc_tools.sandbox.local import LocalWorker
 
@@ -198,14 +197,13 @@ def test_what_cannot_be_undone_is_left_to_a_process_of_its_own_and_accepted(name
 def test_no_state_of_the_interpreter_leaks_from_test_to_test(worker):
     program = """
 import gc, os, sys, random
-frame, fds = sys._getframe(), 0
-while frame: frame, fds = frame.f_back, fds + 1
-state = [sorted(globals()), sys.getrecursionlimit(), random.random(), os.getcwd(), sys.argv, len(sys.path), fds,
+frame, depth = sys._getframe(), 0
+while frame: frame, depth = frame.f_back, depth + 1
+state = [sorted(globals()), sys.getrecursionlimit(), random.random(), os.getcwd(), sys.argv, len(sys.path), depth,
          sys.stdout.errors, sys.stdout.line_buffering, sys.get_int_max_str_digits(), sys.gettrace(), sys.getprofile(),
          input(), sys.stdin.closed, gc.isenabled()]
-print(state, [fd for fd in range(64) if os.isatty(fd) or not os.closerange(64, 64)] and len(os.listdir('/usr/lib')) > 0)
-kept = [os.open('/dev/null', os.O_RDONLY) for _ in range(9)]
-print(kept[0] < 12)
+print(state)
+print([os.dup(0) for _ in range(9)])
 mark = 1
 sys.setrecursionlimit(9000)
 sys.argv.append('x')
@@ -216,9 +214,6 @@ sys.settrace(lambda *a: None)
 sys.setprofile(lambda *a: None)
 __name__ = 'x'
 """
-    if worker.level == "seccomp":
-        program = program.replace("/usr/lib", "/").replace("os.listdir('/')", "[1]").replace(
-            "[os.open('/dev/null', os.O_RDONLY) for _ in range(9)]", "[os.dup(0) for _ in range(9)]")
     first, *rest = fast_outputs(worker, program, *["7\nleft over\n"] * 4)
     assert first is not None
     assert rest == [first] * 3
@@ -352,8 +347,7 @@ def test_no_earlier_source_or_input_is_in_the_memory_that_a_program_inherits(siz
     assert pool.execute(Program(HUNT), [""]).runs[0].output == "0 True\n"
 
 
-def test_a_cell_that_its_program_brings_down_is_its_own_loss(pool):
+def test_folders_buried_deep_are_swept_and_harm_nobody(pool):
     buried = "import os\nprint(input())\nfor _ in range(500):\n    os.mkdir('a')\n    os.chdir('a')"
-    assert pool.judge(ECHO, buried).status in {"AC", "RE"}
+    assert pool.judge(ECHO, buried).status == "AC"
     assert pool.judge(ECHO, HONEST_ECHO).status == "AC"
-    assert issubclass(CellLost, Exception)
