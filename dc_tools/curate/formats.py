@@ -3,6 +3,10 @@
 from collections.abc import Iterable
 from enum import StrEnum
 
+import msgspec
+
+from dc_tools.core.records import Fields
+
 
 class Format(StrEnum):
     """The formats that are read; `auto` decides row by row."""
@@ -12,8 +16,15 @@ class Format(StrEnum):
     HUMANEVAL_PLUS = "humaneval+"
     MBPP = "mbpp"
     LEETCODE = "leetcode"
+    RLLM_LEETCODE = "rllm_leetcode"
     LIVECODEBENCH = "livecodebench"
     SANDBOXFUSION = "sandboxfusion"
+    TACO = "taco"
+    APPS = "apps"
+    CODECONTESTS = "codecontests"
+    CODEFORCES = "codeforces"
+    SYNTHETIC1 = "synthetic1"
+    DEEPCODER = "deepcoder"
     PLAIN = "plain"
 
 
@@ -25,16 +36,25 @@ SHAPES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("KodCode", ("question", "solution", "test", "test_info")),
     ("rStar-Coder", ("question_id", "starter_code", "inputs", "outputs")),
     (Format.LIVECODEBENCH, ("question_content", "public_test_cases")),
-    ("SYNTHETIC-1", ("verification_info",)),
-    ("CodeContests", ("public_tests", "private_tests")),
-    ("open-r1/codeforces", ("official_tests",)),
-    ("TACO or APPS", ("question", "input_output")),
+    (Format.SYNTHETIC1, ("prompt", "verification_info")),
+    (Format.CODECONTESTS, ("public_tests", "private_tests")),
+    (Format.CODEFORCES, ("id", "official_tests")),
+    (Format.APPS, ("problem_id", "question", "input_output")),
+    (Format.TACO, ("question", "input_output")),
     (Format.SANDBOXFUSION, ("content", "test")),
-    ("DeepCoder-Preview or rllm", ("problem", "tests")),
+    (Format.RLLM_LEETCODE, ("problem", "tests.functional")),
+    (Format.DEEPCODER, ("problem", "tests")),
     (Format.PLAIN, ("tests",)),
 )
-"""Name and telling keys, the more telling shapes first."""
+"""Name and telling keys, the more telling shapes first; `tests.functional` is the key of an object in `tests`."""
 SHOWN_KEYS = 8
+
+
+def keys_of(fields: Fields) -> list[str]:
+    """The keys of a row, and those of an object in its `tests`."""
+    is_object = bytes(memoryview(fields.get("tests", b""))[:1]) == b"{"
+    inner = fields.get_as("tests", dict[str, msgspec.Raw], {}) if is_object else {}
+    return [*fields, *(f"tests.{key}" for key in inner)]
 
 
 def shape_of(keys: Iterable[str]) -> str | None:

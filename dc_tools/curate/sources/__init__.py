@@ -5,17 +5,39 @@ from collections.abc import Callable
 from dc_tools.core.errors import BadLine
 from dc_tools.core.records import Line
 from dc_tools.curate.draft import Draft
-from dc_tools.curate.formats import Format, chosen
+from dc_tools.curate.formats import Format, chosen, keys_of
 from dc_tools.curate.reasons import Refusal
-from dc_tools.curate.sources import humaneval, humaneval_plus, leetcode, livecodebench, mbpp, plain, sandboxfusion
+from dc_tools.curate.sources import (
+    apps,
+    codecontests,
+    codeforces,
+    deepcoder,
+    humaneval,
+    humaneval_plus,
+    leetcode,
+    livecodebench,
+    mbpp,
+    plain,
+    rllm_leetcode,
+    sandboxfusion,
+    synthetic1,
+    taco,
+)
 
 SOURCES: dict[Format, Callable[[Line], Draft | Refusal]] = {
     Format.HUMANEVAL: humaneval.draft,
     Format.HUMANEVAL_PLUS: humaneval_plus.draft,
     Format.MBPP: mbpp.draft,
     Format.LEETCODE: leetcode.draft,
+    Format.RLLM_LEETCODE: rllm_leetcode.draft,
     Format.LIVECODEBENCH: livecodebench.draft,
     Format.SANDBOXFUSION: sandboxfusion.draft,
+    Format.TACO: taco.draft,
+    Format.APPS: apps.draft,
+    Format.CODECONTESTS: codecontests.draft,
+    Format.CODEFORCES: codeforces.draft,
+    Format.SYNTHETIC1: synthetic1.draft,
+    Format.DEEPCODER: deepcoder.draft,
     Format.PLAIN: plain.draft,
 }
 
@@ -24,7 +46,7 @@ def draft(line: Line, wanted: Format) -> Draft | Refusal:
     """What `line` holds, read as `wanted`. Errors: `BadLine` for a row of another or an unknown shape."""
     if line.raw.startswith(b"["):
         raise BadLine("a JSON array where one object a line is read: jq -c '.[]' makes lines of it")
-    format_ = chosen(wanted, line.fields)
+    format_ = chosen(wanted, keys_of(line.fields))
     if not isinstance(format_, Format):
         raise BadLine(format_)
     return SOURCES[format_](line)

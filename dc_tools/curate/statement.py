@@ -1,0 +1,62 @@
+"""What a statement says of how it can be judged: pictures that are missing, dialogues, tolerances, YES in any case."""
+
+import re
+
+from dc_tools.core.records import Checker, CheckerType, Test
+from dc_tools.curate.asserts import FLOAT_TOLERANCE
+from dc_tools.curate.reasons import Reason, Refusal
+
+PICTURE = re.compile(r"!\[[^\]\n]{0,200}\]\(|<img\b|<image>|\[image\]", re.IGNORECASE)
+EXAMPLES = re.compile(
+    r"^[^\w\n]{0,12}(?:(?:examples?|samples?)(?: (?:input|output|tests?|cases?))?|notes?|explanations?)[^a-z\n]{0,12}$",
+    re.IGNORECASE | re.MULTILINE,
+)
+INTERACTIVE = re.compile(r"\b(?:this is|is) an interactive (?:problem|task)\b", re.IGNORECASE)
+ERROR_ALLOWED = re.compile(r"\b(?:absolute|relative)\b[^.]{0,40}\berrors?\b", re.IGNORECASE)
+POWER = re.compile(r"10\s*(?:\^|\*\*)?\s*\{?\s*[-\u2212]\s*\{?\s*([1-9][0-9]?)\b|\b1e-0?([1-9][0-9]?)\b", re.IGNORECASE)
+POWER_WITHIN = 160
+"""Characters about the word `error` in which its size is looked for."""
+ANY_CASE = re.compile(
+    r"\bin (?:any|either|arbitrary)(?: letter)? (?:case|register)\b|\bcase[- ]insensitive", re.IGNORECASE
+)
+SHOWN = 40
+REAL = re.compile(r"(?<!\S)[+-]?[0-9]*\.[0-9]+(?:[eE][+-]?[0-9]+)?(?!\S)")
+YES_NO = frozenset({"yes", "no"})
+PREFIX = re.compile(r"\ASolve the following coding problem using the programming language [\w+#]+:\s*", re.IGNORECASE)
+SUFFIX = re.compile(
+    r"(?:The input will be (?:given via )?stdin and you should print your solution to stdout\.?\s*)?"
+    r"Now solve the problem and return the code\.?\Z",
+    re.IGNORECASE,
+)
+
+
+def unusable(statement: str) -> Refusal | None:
+    """A refusal where the statement shows a picture, or describes a dialogue with the judge.
+
+    Pictures from the examples on only illustrate them.
+    """
+    examples = EXAMPLES.search(statement)
+    found = PICTURE.search(statement, 0, examples.start() if examples else len(statement))
+    if found:
+        shown = " ".join(statement[found.start() : found.end() + SHOWN].split())
+        return Refusal(Reason.IMAGE, f"the statement shows a picture: {shown}")
+    found = INTERACTIVE.search(statement)
+    return Refusal(Reason.INTERACTIVE, f"the statement says: '{found[0]}'") if found else None
+
+
+def checker_of(statement: str, tests: list[Test]) -> Checker:
+    """The checker for stdout that the statement asks for, where the expected outputs bear it out."""
+    allowed = ERROR_ALLOWED.search(statement)
+    if allowed and any(REAL.search(test.output) for test in tests):
+        about = statement[max(0, allowed.start() - POWER_WITHIN) : allowed.end() + POWER_WITHIN]
+        powers = [int(found[1] or found[2]) for found in POWER.finditer(about)]
+        return Checker(CheckerType.FLOAT, float(f"1e-{max(powers)}") if powers else FLOAT_TOLERANCE)
+    words = (word for test in tests for word in test.output.split())
+    if ANY_CASE.search(statement) and any(word.lower() in YES_NO for word in words):
+        return Checker(CheckerType.YESNO)
+    return Checker()
+
+
+def bare(prompt: str) -> str:
+    """A statement without SYNTHETIC-1's sentences to the model about it."""
+    return SUFFIX.sub("", PREFIX.sub("", prompt).strip()).strip()
