@@ -218,7 +218,7 @@ class Container:
             network_mode="none", ipc_mode="none", read_only=True, cap_drop=["ALL"], security_opt=["no-new-privileges"],
             pids_limit=PROCESSES, mem_limit=self._memory_bytes, memswap_limit=self._memory_bytes,
             tmpfs={"/tmp": f"size={TMP_MB}m,nr_inodes={TMP_FILES},mode=1777,exec,nosuid,nodev"},
-            ulimits=[docker.types.Ulimit(name="core", soft=0, hard=0)],
+            ulimits=[docker.types.Ulimit(name="core", soft=1, hard=1)],
             init=False, auto_remove=True, log_config=docker.types.LogConfig(type="none"),
         )
         self._id = api.create_container(

@@ -21,6 +21,8 @@ UNLIKELY_FAST = re.compile(
     rb"\b(?:threading|multiprocessing|subprocess|concurrent|asyncio|signal|resource|ctypes|tempfile|socket|_exit)\b"
 )
 """Names of what the fast path does not allow: a program that has one would only be run twice."""
+CONFIRMATIONS = 3
+"""Further runs that must agree, where a test was accepted after another output on the fast path."""
 CHECKER_LIMITS = Limits(time_s=10.0, memory_mb=1024)
 NO_FOLDER = "files, custom checkers and compilers need a folder, which this backend or level lacks"
 _NO_CALL = "a function test calls Python, not "
@@ -96,6 +98,7 @@ class Trial:
         self.found: list[TestVerdict] = []
         self._outputs: list[str] = []
         self._is_refused = False
+        self._unconfirmed: list[int] = []
         self._may_be_fast = (
             not rules.isolate and problem.checker.type is not CheckerType.CUSTOM and language(lang) == PYTHON
             and not UNLIKELY_FAST.search(self.program.code.encode("utf-8", "surrogatepass"))
@@ -105,7 +108,8 @@ class Trial:
     def is_over(self) -> bool:
         """Whether the verdict stands."""
         failed = bool(self.found) and self.found[-1].status is not Status.AC
-        return len(self.found) >= len(self.tests) or (failed and not self.rules.all_tests) or self._is_refused
+        complete = len(self.found) >= len(self.tests) and not self._unconfirmed
+        return complete or (failed and not self.rules.all_tests) or self._is_refused
 
     def run(self, worker: Worker, run_fairly: Run) -> None:
         """Go on with the tests. Errors: `WorkerLost`."""
@@ -143,13 +147,19 @@ class Trial:
         )
 
     def _run_fast(self, worker: Worker) -> None:
-        accepted = []
+        accepted: list[float] = []
+        doubted: list[int] = []
         with worker.session(self.program, fast=True) as session:
-            for test in self.tests:
+            for i, test in enumerate(self.tests):
                 run = session.run(test.input)
-                if run is None or run.status != OK or self._difference(test, run.output) is not None:
+                if run is None or run.status != OK:
+                    break
+                if self._difference(test, run.output) is not None:
+                    doubted = [i] * CONFIRMATIONS
                     break
                 accepted.append(run.time_s)
+        if len(accepted) < len(self.tests):
+            self._unconfirmed = [*range(len(accepted)), *doubted]
         memory_mb = session.memory_mb
         self.found += [TestVerdict(Status.AC, time_s=time_s, memory_mb=memory_mb) for time_s in accepted]
 
@@ -163,6 +173,19 @@ class Trial:
                 self.found.append(self._judged(test, run))
                 if self.is_over:
                     return
+            if all(test.status is Status.AC for test in self.found):
+                self._confirm(session, run_fairly)
+        self._unconfirmed = []
+
+    def _confirm(self, session: Session, run_fairly: Run) -> None:
+        """Accept only what one path accepts alone: a program may behave otherwise, or guess again, on the other."""
+        while self._unconfirmed:
+            i = self._unconfirmed[0]
+            self.found[i] = self._judged(self.tests[i], run_fairly(session, self.tests[i].input))
+            del self._unconfirmed[0]
+            if self.found[i].status is not Status.AC and not self.rules.all_tests:
+                del self.found[i + 1 :]
+                return
 
     def _judged(self, test: Test, run: Execution | None) -> TestVerdict:
         if run is None:

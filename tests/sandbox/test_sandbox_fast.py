@@ -154,6 +154,22 @@ def test_what_a_process_of_its_own_would_not_get_accepted_is_not(name, pool, iso
     assert [judge.judge(ECHO, code).status for judge in (pool, isolating)] == [status, status]
 
 
+GUESSES = "import os\ninput()\ntry:\n    os.fstat(54)\n    print('YES')\nexcept OSError: print('NO')"
+
+
+@pytest.mark.parametrize(("expected", "status"), [("YES YES", "AC"), ("NO NO", "AC"), ("YES NO", "WA")])
+def test_what_is_accepted_was_accepted_by_one_path_alone(expected, status, pool):
+    problem = Problem(id="guess", tests=[Test("0", word) for word in expected.split()])
+    assert pool.judge(problem, GUESSES).status == status
+
+
+def test_a_guess_is_not_made_twice(pool):
+    problem = Problem(id="guess", tests=[Test("", "0") for _ in range(1)])
+    guess = "import os\nprint(os.urandom(1)[0] & 1)"
+    accepted = sum(pool.judge(problem, guess).status == "AC" for _ in range(200))
+    assert accepted < 135  # 75 in 100 where an isolated run alone decides, 53 where it has to agree with itself
+
+
 # -- what is fast, and what is not ------------------------------------------------------------------------------------
 
 
