@@ -46,9 +46,11 @@ class Draft:
         return bool(self.checks and self.checks.must_run)
 
 
-def draft_of(problem: Problem, script: Script, checks: Checks) -> Draft | Refusal:
-    """The draft of a problem whose tests are written as asserts."""
-    draft = Draft(problem, script, checks)
+def draft_of(
+    problem: Problem, script: Script, checks: Checks, left_out: Counter[str] | None = None
+) -> Draft | Refusal:
+    """The draft of a problem whose tests are written as asserts; `left_out` are those that the source gave up."""
+    draft = Draft(problem, script, checks, left_out or Counter())
     return draft if checks.must_run else with_tests(draft, checks.tests, checks.left_out)
 
 
@@ -58,6 +60,7 @@ LEAST_TOLERANCE = 1e-9
 
 def with_tests(draft: Draft, tests: list[Test], left_out: Counter[str]) -> Draft | Refusal:
     """The draft with its tests, and the checker that their values ask for."""
+    left_out = draft.left_out + left_out
     if not tests:
         return Refusal(Reason.PARSE_ERROR, f"no test can be said in JSON: {in_words(left_out)}")
     problem, script, checks = draft.problem, draft.script, draft.checks

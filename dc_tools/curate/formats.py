@@ -17,6 +17,7 @@ class Format(StrEnum):
     MBPP = "mbpp"
     LEETCODE = "leetcode"
     RLLM_LEETCODE = "rllm_leetcode"
+    KODCODE = "kodcode"
     LIVECODEBENCH = "livecodebench"
     SANDBOXFUSION = "sandboxfusion"
     TACO = "taco"
@@ -33,7 +34,7 @@ SHAPES: tuple[tuple[str, tuple[str, ...]], ...] = (
     (Format.HUMANEVAL, ("task_id", "prompt", "entry_point", "canonical_solution", "test")),
     (Format.LEETCODE, ("task_id", "completion", "entry_point", "test")),
     (Format.MBPP, ("text", "code", "test_list")),
-    ("KodCode", ("question", "solution", "test", "test_info")),
+    (Format.KODCODE, ("question", "solution", "test", "test_info")),
     ("rStar-Coder", ("question_id", "starter_code", "inputs", "outputs")),
     (Format.LIVECODEBENCH, ("question_content", "public_test_cases")),
     (Format.SYNTHETIC1, ("prompt", "verification_info")),
