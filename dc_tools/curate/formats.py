@@ -40,6 +40,7 @@ SHAPES: tuple[tuple[str, tuple[str, ...]], ...] = (
     (Format.SYNTHETIC1, ("prompt", "verification_info")),
     (Format.CODECONTESTS, ("public_tests", "private_tests")),
     (Format.CODEFORCES, ("id", "official_tests")),
+    (Format.CODEFORCES, ("id", "official_tests_complete")),
     (Format.APPS, ("problem_id", "question", "input_output")),
     (Format.TACO, ("question", "input_output")),
     (Format.SANDBOXFUSION, ("content", "test")),

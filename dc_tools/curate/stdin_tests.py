@@ -1,6 +1,5 @@
 """Tests of programs that read stdin, as the datasets write them: texts, lists of lines, lists of lists of words."""
 
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -38,7 +37,7 @@ def paired(inputs: Any, outputs: Any, what: str, kind: TestKind = TestKind.PRIVA
 def stdin_draft(problem: Problem, cases: Iterable[Case]) -> Draft:
     """The problem with these tests, and the checker that its statement asks for."""
     draft = Draft(problem)
-    draft.left_out, problem.tests = Counter(), []
+    problem.tests = []
     for case in cases:
         try:
             problem.tests.append(Test(stdin_text(case.input), stdin_text(case.output), case.kind))

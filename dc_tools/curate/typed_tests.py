@@ -58,9 +58,9 @@ def typed_draft(problem: Problem, tests: list[Typed], starter_code: str, fn_name
     if len(names) > 1 or "" in names:
         return Refusal(Reason.PARSE_ERROR, f"tests of the functions {', '.join(sorted(map(repr, names)))}")
     name = names.pop()
-    return call_draft(problem, name, starter_code, _cases(tests)) if ways == [CALL] else _lines_draft(
-        problem, name, starter_code, tests
-    )
+    if ways == [CALL]:
+        return call_draft(problem, name, starter_code, _cases(tests))
+    return _lines_draft(problem, name, starter_code, tests)
 
 
 def _cases(tests: list[Typed]) -> list[Case]:

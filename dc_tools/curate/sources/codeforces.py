@@ -33,7 +33,7 @@ class Row(msgspec.Struct):
     """What is read of a row."""
 
     id: str
-    official_tests: list[Sample] | None
+    official_tests: list[Sample] | None = None
     description: str | None = None
     title: str | None = None
     contest_id: str | int | None = None
