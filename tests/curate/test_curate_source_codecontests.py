@@ -1,11 +1,13 @@
 """CodeContests' rows become drafts: enumerations get names, kinds of tests and limits are kept."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dc_tools.core.errors import BadLine
+from dc_tools.core.lines import read_lines
 from dc_tools.core.records import CheckerType, Line, Mode
 from dc_tools.curate import sources
 from dc_tools.curate.draft import Draft
@@ -60,6 +62,18 @@ def test_a_row_keeps_what_codecontests_says_of_it() -> None:
     assert (found.limits.time_s, found.limits.memory_mb) == (1.5, 245)
     assert (found.source.split, found.source.license) == ("valid", "CC-BY-4.0")
     assert found.source.url == "https://codeforces.com/problemset/problem/1548/C"
+
+
+def test_the_published_parquet_file_gives_the_same_problem(tmp_path: Path) -> None:
+    pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    rows = [{**ROW, "time_limit": {"seconds": 1, "nanos": 500000000}}, {**ROW, "time_limit": None, "cf_tags": None}]
+    parquet.write_table(pyarrow.Table.from_pylist(rows), tmp_path / "valid-00000-of-00001.parquet")
+    lines = list(read_lines([str(tmp_path / "valid-00000-of-00001.parquet")]))
+    found = [sources.draft(line, Format.AUTO) for line in lines]
+    assert isinstance(found[0], Draft)
+    assert found[0].problem == draft().problem
+    assert isinstance(found[1], Draft)
+    assert (found[1].problem.limits.time_s, found[1].problem.tags) == (4.0, [])
 
 
 def test_languages_are_named_and_python_2_is_not_taken_for_python() -> None:

@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dc_tools.core.errors import BadLine
+from dc_tools.core.lines import read_lines
 from dc_tools.core.records import CheckerType, Line, Mode, Problem, Status
 from dc_tools.curate import sources
 from dc_tools.curate.draft import Draft
@@ -92,6 +94,16 @@ def test_a_row_keeps_what_codeforces_says_of_it() -> None:
     assert found.source.url == "https://codeforces.com/problemset/problem/852/A"
     assert found.meta == {"title": "Digits", "official_tests_complete": True}
     assert found.checker.type is CheckerType.DEFAULT
+
+
+def test_the_published_parquet_file_gives_the_same_problem(tmp_path: Path) -> None:
+    pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    parquet.write_table(pyarrow.Table.from_pylist([ROW, {**ROW, "official_tests": None}]), tmp_path / "test-0.parquet")
+    found = [sources.draft(line, Format.AUTO) for line in read_lines([str(tmp_path / "test-0.parquet")])]
+    assert isinstance(found[0], Draft)
+    assert found[0].problem == problem()
+    assert isinstance(found[1], Draft)
+    assert [test.output for test in found[1].problem.tests] == ["2 3"]
 
 
 def test_the_statement_has_its_parts_under_headings() -> None:
