@@ -18,6 +18,7 @@ class Format(StrEnum):
     LEETCODE = "leetcode"
     RLLM_LEETCODE = "rllm_leetcode"
     KODCODE = "kodcode"
+    RSTAR = "rstar"
     LIVECODEBENCH = "livecodebench"
     SANDBOXFUSION = "sandboxfusion"
     TACO = "taco"
@@ -35,7 +36,7 @@ SHAPES: tuple[tuple[str, tuple[str, ...]], ...] = (
     (Format.LEETCODE, ("task_id", "completion", "entry_point", "test")),
     (Format.MBPP, ("text", "code", "test_list")),
     (Format.KODCODE, ("question", "solution", "test", "test_info")),
-    ("rStar-Coder", ("question_id", "starter_code", "inputs", "outputs")),
+    (Format.RSTAR, ("question_id", "question", "inputs", "outputs")),
     (Format.LIVECODEBENCH, ("question_content", "public_test_cases")),
     (Format.SYNTHETIC1, ("prompt", "verification_info")),
     (Format.CODECONTESTS, ("public_tests", "private_tests")),

@@ -121,6 +121,12 @@ def test_absent_private_tests_and_metadata_are_no_error() -> None:
     assert draft({**STDIN, "contest_date": "soon"}).problem.source.date is None
 
 
+def test_the_statement_decides_on_the_checker_of_stdin_tests() -> None:
+    row = {**STDIN, "question_content": 'You can output "YES" in any case (for example, "yEs").'}
+    assert draft(row).problem.checker.type is CheckerType.YESNO
+    assert draft(STDIN).problem.checker.type is CheckerType.DEFAULT
+
+
 def test_a_packed_command_is_not_run(tmp_path: Path) -> None:
     trace = tmp_path / "ran"
 
@@ -147,6 +153,7 @@ def test_a_packed_command_is_not_run(tmp_path: Path) -> None:
         ({"public_test_cases": cases("interactive", ("", ""))}, Reason.PARSE_ERROR, "types interactive, stdin"),
         ({"public_test_cases": cases("functional", ("1", "1"))}, Reason.PARSE_ERROR, "types functional, stdin"),
         ({"metadata": "[]"}, Reason.PARSE_ERROR, "metadata: Expected `object`"),
+        ({"question_content": "See ![it](x.png)."}, Reason.IMAGE, "picture"),
     ],
 )
 def test_a_row_that_cannot_be_used_has_its_reason(change: dict[str, str], reason: Reason, detail: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from dc_tools.core.errors import BadLine
-from dc_tools.core.records import Line, Mode, TestKind
+from dc_tools.core.records import CheckerType, Line, Mode, TestKind
 from dc_tools.curate import sources
 from dc_tools.curate.draft import Draft
 from dc_tools.curate.formats import Format
@@ -112,6 +112,7 @@ def test_the_same_packing_holds_stdin_tests() -> None:
             {**FUNCTION, "test": packed_tests(inputs=["["], outputs=["1"], fn_name="count")}, Reason.PARSE_ERROR,
             "a function's test that is not JSON",
         ),
+        ({**CONTESTS, "content": "<image> Look at it."}, Reason.IMAGE, "picture"),
         ({**FUNCTION, "test": packed_tests(fn_name="other")}, Reason.PARSE_ERROR, "no definition of other"),
     ],
 )  # fmt: skip
@@ -128,11 +129,12 @@ def test_a_field_of_the_wrong_type_is_a_bad_line(name: str, value: Any) -> None:
         drafted({**CONTESTS, name: value})
 
 
-def test_the_real_code_contests_rows_are_read_whole() -> None:
+def test_the_real_code_contests_rows_are_read_whole_but_for_those_with_pictures() -> None:
     drafts = real("sandboxfusion_code_contests.jsonl")
-    assert len(drafts) == 20
-    assert sum(len(each.problem.tests) for each in drafts) == 2233
+    assert [int(each.problem.source.native_id) for each in drafts] == [*range(9), *range(10, 15), 17, 18, 19]
+    assert sum(len(each.problem.tests) for each in drafts) == 1874
     assert {each.problem.difficulty for each in drafts} >= {"medium", "a", "h"}
+    assert drafts[5].problem.checker.tolerance == 1e-4
 
 
 def test_the_real_live_code_bench_rows_are_read_whole() -> None:
@@ -143,4 +145,5 @@ def test_the_real_live_code_bench_rows_are_read_whole() -> None:
     entry = drafts["10"].entry
     assert entry is not None
     assert (entry.fn_name, entry.class_name) == ("countSeniors", "Solution")
+    assert drafts["1"].checker.type is CheckerType.YESNO
     assert drafts["191"].statement.startswith("Takahashi and Aoki played N games.")

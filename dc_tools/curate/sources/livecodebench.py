@@ -11,6 +11,7 @@ from dc_tools.core.records import Entry, Limits, Line, Mode, Problem, Source, Te
 from dc_tools.curate.draft import Draft
 from dc_tools.curate.functional import call_tests, checker_for, entry_for
 from dc_tools.curate.reasons import Reason, Refusal
+from dc_tools.curate.statement import checker_of, unusable
 from dc_tools.curate.unpack import Unreadable, read_json, unpacked
 
 DATASET = "livecodebench"
@@ -54,6 +55,9 @@ class Row(msgspec.Struct):
 def draft(line: Line) -> Draft | Refusal:
     """The problem of one row."""
     row = line.decode(Row)
+    refusal = unusable(row.question_content)
+    if refusal:
+        return refusal
     problem = _problem(row)
     made = Draft(problem)
     try:
@@ -67,6 +71,7 @@ def draft(line: Line) -> Draft | Refusal:
         cases += [(each.input, each.output, TestKind.PRIVATE) for each in private]
         if mode is Mode.STDIN:
             problem.tests = [Test(*case) for case in cases]
+            problem.checker = checker_of(problem.statement, problem.tests)
             return made
         entry = entry_for(function, "", row.starter_code) if function else _nameless()
         if isinstance(entry, Refusal):

@@ -13,6 +13,7 @@ from dc_tools.core.records import Line, Mode, Problem, Solution, Source, Test, T
 from dc_tools.curate.draft import Draft
 from dc_tools.curate.functional import call_tests, checker_for, entry_for
 from dc_tools.curate.reasons import Reason, Refusal
+from dc_tools.curate.statement import checker_of, unusable
 from dc_tools.curate.unpack import Unreadable, read_json, unpacked
 
 DATASET = "sandboxfusion"
@@ -72,12 +73,16 @@ class Row(msgspec.Struct):
 def draft(line: Line) -> Draft | Refusal:
     """The problem of one row."""
     row = line.decode(Row)
+    refusal = unusable(row.content)
+    if refusal:
+        return refusal
     try:
         labels = read_json(row.labels, Labels, "labels")
         if row.test.lstrip().startswith("["):
             cases = read_json(row.test, list[Case], "test")
             problem = _problem(row, labels, row.content)
             problem.tests = [Test(each.input.stdin, each.output.stdout, TestKind.PRIVATE) for each in cases]
+            problem.checker = checker_of(problem.statement, problem.tests)
             return Draft(problem)
         return _live_code_bench(row, labels, _unpacked_tests(row.test))
     except Unreadable as error:
@@ -99,6 +104,7 @@ def _live_code_bench(row: Row, labels: Labels, tests: Tests) -> Draft | Refusal:
     problem = _problem(row, labels, (question[1] if question else row.content).strip())
     if tests.fn_name is None:
         problem.tests = [Test(*case) for case in _cases(tests)]
+        problem.checker = checker_of(problem.statement, problem.tests)
         return Draft(problem)
     entry = entry_for(tests.fn_name, "", starter[1] if starter else "")
     if isinstance(entry, Refusal):
