@@ -15,14 +15,14 @@ SQUARE = {
     "tests": [{"input": f"[{x}]", "output": str(x * x)} for x in range(5)],
 }
 FEW = {**SQUARE, "id": "few", "tests": SQUARE["tests"][:2]}
-TACO = {"question": "", "input_output": "", "solutions": ""}
+UNKNOWN = {"query": "", "reply": ""}
 
 
 @pytest.fixture
 def rows(tmp_path: Path) -> Path:
-    """A record that is kept, one with few tests, a row of another format, and a line that is not JSON."""
+    """A record that is kept, one with few tests, a row of no format, and a line that is not JSON."""
     file = tmp_path / "rows.jsonl.gz"
-    text = "\n".join([json.dumps(SQUARE), json.dumps(FEW), json.dumps(TACO), "{nan"])
+    text = "\n".join([json.dumps(SQUARE), json.dumps(FEW), json.dumps(UNKNOWN), "{nan"])
     file.write_bytes(gzip.compress(text.encode()))
     return file
 
@@ -51,7 +51,7 @@ def test_a_wrong_format_names_the_one_it_looks_like(rows: Path) -> None:
     done = curate("--format", "humaneval", rows)
     assert done.returncode == 1
     assert "rows.jsonl.gz:1: not a humaneval row: it looks like plain (tests)" in done.stderr
-    assert "rows.jsonl.gz:3: not a humaneval row: it looks like TACO or APPS (question, input_output)" in done.stderr
+    assert "rows.jsonl.gz:3: not a humaneval row: it has the keys query, reply" in done.stderr
 
 
 def test_thresholds_come_from_flags_and_variables(rows: Path) -> None:
@@ -70,7 +70,7 @@ def test_the_schema_is_printed_without_any_input() -> None:
     assert schema["$defs"]["Problem"]["required"] == ["id", "tests"]
 
 
-@pytest.mark.parametrize("flags", [("--format", "taco"), ("--min-coverage", "1.5"), ("--max-complexity", "0")])
+@pytest.mark.parametrize("flags", [("--format", "tacos"), ("--min-coverage", "1.5"), ("--max-complexity", "0")])
 def test_a_flag_out_of_range_is_a_usage_error(flags: tuple[str, str]) -> None:
     done = curate(*flags, stdin="")
     assert done.returncode == 2

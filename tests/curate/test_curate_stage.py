@@ -291,7 +291,7 @@ def test_code_that_is_nested_too_deeply_is_a_parse_error(expression: str, pool: 
         (b"[1]", "a JSON array where one object a line is read"),
         (b'"x"', "Expected `object`"),
         (b'{"id": "x", "tests": [{"input": 1}]}', "$.tests[0].input"),
-        (b'{"question": "", "input_output": ""}', "looks like TACO or APPS (question, input_output): not supported"),
+        (b'{"query": "", "reply": ""}', "no known format: the row has the keys query, reply"),
     ],
 )
 def test_a_bad_line_is_a_reject(raw: bytes, error: str, pool: JudgePool) -> None:
