@@ -72,6 +72,7 @@ def test_code_contests_rows_have_tests_as_json_text() -> None:
     assert (found.difficulty, found.source.dataset, found.source.url) == (
         "a", "sandboxfusion/code_contests", "https://codeforces.com/problemset/problem/1000/A",
     )  # fmt: skip
+    assert found.limits.time_s == 4.0
     assert found.meta == {"name": "1000_A. Codehorses T-shirts", "source": "CODEFORCES"}
 
 
@@ -84,7 +85,7 @@ def test_live_code_bench_rows_give_the_question_without_its_prompt_and_no_placeh
     assert (found.entry.fn_name, found.entry.class_name) == ("count", "Solution")
     assert found.entry.starter_code == "class Solution:\n    def count(self, a: List[str]) -> int:"
     assert [(t.input, t.output) for t in found.tests] == [('[["a", "b"]]', "2"), ("[[]]", "0")]
-    assert found.solutions == []
+    assert (found.solutions, found.limits.time_s) == ([], 6.0)
     assert [each.code for each in draft({**FUNCTION, "canonical_solution": "x = 1"}).problem.solutions] == ["x = 1"]
 
 

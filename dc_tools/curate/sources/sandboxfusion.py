@@ -9,10 +9,11 @@ from collections.abc import Iterator
 
 import msgspec
 
-from dc_tools.core.records import Line, Mode, Problem, Solution, Source, Test, TestKind
+from dc_tools.core.records import Limits, Line, Mode, Problem, Solution, Source, Test, TestKind
 from dc_tools.curate.draft import Draft
 from dc_tools.curate.functional import call_tests, checker_for, entry_for
 from dc_tools.curate.reasons import Reason, Refusal
+from dc_tools.curate.sources.livecodebench import TIME_S
 from dc_tools.curate.statement import checker_of, unusable
 from dc_tools.curate.unpack import Unreadable, read_json, unpacked
 
@@ -127,6 +128,7 @@ def _problem(row: Row, labels: Labels, statement: str) -> Problem:
         id=f"{DATASET}/{collection}/{row.id}",
         tests=[],
         statement=statement,
+        limits=Limits(time_s=TIME_S) if labels.task_id else Limits(),
         solutions=[Solution(row.canonical_solution)] if given not in ("", PLACEHOLDER) else [],
         source=Source(f"{DATASET}/{collection}", "", str(row.id), _url(labels)),
         difficulty=labels.difficulty.lower() or None,
