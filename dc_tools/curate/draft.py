@@ -61,7 +61,7 @@ LEAST_TOLERANCE = 1e-9
 def with_tests(draft: Draft, tests: list[Test], left_out: Counter[str]) -> Draft | Refusal:
     """The draft with its tests, and the checker that their values ask for."""
     left_out = draft.left_out + left_out
-    if not tests:
+    if not tests and left_out:
         return Refusal(Reason.PARSE_ERROR, f"no test can be said in JSON: {in_words(left_out)}")
     problem, script, checks = draft.problem, draft.script, draft.checks
     assert script is not None and checks is not None
@@ -69,7 +69,7 @@ def with_tests(draft: Draft, tests: list[Test], left_out: Counter[str]) -> Draft
     draft.left_out = left_out
     values = [json.loads(each.output) for each in tests]
     if checks.tolerance is not None:
-        tolerance = max(checks.tolerance / max(1.0, *map(largest, values)), min(checks.tolerance, LEAST_TOLERANCE))
+        tolerance = max(checks.tolerance / max([1.0, *map(largest, values)]), min(checks.tolerance, LEAST_TOLERANCE))
         problem.checker = Checker(CheckerType.FLOAT, tolerance)
     elif any(map(holds_float, values)):
         problem.checker = Checker(CheckerType.FLOAT, FLOAT_TOLERANCE)

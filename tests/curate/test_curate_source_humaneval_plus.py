@@ -96,6 +96,12 @@ def test_a_tolerance_of_the_row_counts_where_it_is_wider_than_ours(pool: JudgePo
     assert kept(body("return x / y", claim, *inputs, atol=1e-9), pool)["checker"]["tolerance"] == 1e-6
 
 
+def test_a_row_without_inputs_has_few_tests(pool: JudgePool) -> None:
+    assert dropped(body("return x / y", "candidate(1, 2) == 0.5", atol=1e-4), pool) == (
+        "few_tests", "0 distinct tests, 5 are asked for",
+    )  # fmt: skip
+
+
 def test_tests_beyond_what_the_sandbox_hands_over_are_left_out(pool: JudgePool) -> None:
     inputs = [*([[x, 1] for x in range(5)]), [1, 5 << 20], [2, 5 << 20], [3, 5 << 20], [1, 2]]
     record = kept(body("return str(x) * y", "candidate(1, 2) == '11'", *inputs), pool)

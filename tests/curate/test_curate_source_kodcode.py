@@ -89,7 +89,8 @@ def test_plain_asserts_are_read_without_running() -> None:
 
 def test_variables_loops_helpers_and_constants_are_run(pool: JudgePool) -> None:
     row = with_test(
-        "from functools import lru_cache", "CASES = [(5, 10), (6, 12)]", "@lru_cache", "def wanted(x):", "    return x + x",
+        "from functools import lru_cache", "CASES = [(5, 10), (6, 12)]", "@lru_cache", "def wanted(x):",
+        "    return x + x",
         "def test_variable():", "    given = [7]", "    found = double(given)", "    assert found == [7, 7]",
         "def test_loop():", "    for x, y in CASES:", "        assert double(x) == y",
         "def test_wanted():", "    assert double(8) == wanted(8)",

@@ -4,15 +4,17 @@ import base64
 import io
 import os
 import pickle
+import random
 import tracemalloc
 import zlib
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dc_tools.curate.reasons import Reason
-from dc_tools.curate.unpack import MOST_UNPACKED, DataUnpickler, Unreadable, inflated, read_json, unpacked
+from dc_tools.curate.unpack import MOST_UNPACKED, DataUnpickler, Unreadable, inflated, read_json, unpacked, unpickled
 
 
 def packed(value: Any, protocol: int = pickle.DEFAULT_PROTOCOL) -> str:
@@ -113,6 +115,23 @@ def test_every_way_to_cut_a_payload_is_a_parse_error() -> None:
     whole = packed('[{"input": "1", "output": "2"}]')
     for length in range(len(whole)):
         assert refused(whole[:length])[0] is Reason.PARSE_ERROR
+
+
+def test_damaged_pickles_give_data_or_a_reason_and_nothing_else() -> None:
+    rng = random.Random(0)
+    whole = pickle.dumps({"input_output": "abc", "x": "y" * 300})
+    outcomes: Counter[str] = Counter()
+    for _ in range(3000):
+        data = bytearray(whole)
+        for _ in range(rng.randint(1, 4)):
+            data[rng.randrange(len(data))] = rng.randrange(256)
+        try:
+            value = unpickled(bytes(data), "tests")
+            assert value is None or isinstance(value, str | dict)
+            outcomes["read"] += 1
+        except Unreadable as error:
+            outcomes[error.refusal.reason.value] += 1
+    assert set(outcomes) == {"read", "parse_error", "unsafe_payload"}
 
 
 @pytest.mark.parametrize("text", ["", "x", "é", "AAAA", "not base64!", "e" * 4001])
