@@ -36,7 +36,8 @@ def main(
 ) -> None:
     """Turn raw dataset rows into problems whose reference solution is verified.
 
-    Reads HumanEval, MBPP, LeetCodeDataset and our own records. A problem is kept with what was measured in `curation`;
+    Reads TACO, APPS, CodeContests, Codeforces (open-r1), LiveCodeBench, SYNTHETIC-1, DeepCoder-Preview and rllm,
+    LeetCodeDataset, KodCode, rStar-Coder, SandboxFusion, HumanEval(+), MBPP, and our own records. A problem is kept with what was measured in `curation`;
     it is dropped, with the reason, for: too few tests, a complex or failing or nondeterministic solution, branches that
     no test takes, tests that are not JSON or not equalities. Where test code must be run to be understood, and for
     verification, programs run in the sandbox only.

@@ -4,7 +4,7 @@ import json
 import re
 from collections import Counter
 
-from dc_tools.core.records import Mode, Problem, Solution, Test
+from dc_tools.core.records import CheckerType, Mode, Problem, Solution, Test
 from dc_tools.curate.complexity import Complexity
 from dc_tools.curate.coverage import Coverage
 from dc_tools.curate.draft import in_words
@@ -21,7 +21,9 @@ MANY_ANSWERS = re.compile(
 
 
 def one_answer(problem: Problem) -> Refusal | None:
-    """A statement that allows several answers cannot be judged by comparison with one."""
+    """A statement that allows several answers cannot be judged by comparison with one; it takes a checker's program."""
+    if problem.checker.type is CheckerType.CUSTOM:
+        return None
     found = MANY_ANSWERS.search(problem.statement)
     if not found:
         return None

@@ -23,7 +23,7 @@ from dc_tools.sandbox.frames import RESULT, USAGE, Channel
 from dc_tools.sandbox.nursery import Nursery
 
 COMPILE_CPU_S = 10.0
-FAST_CPU_S = 0.25
+FAST_CPU_S = 0.1
 """CPU a fast run may use; a longer one gains nothing from being fast."""
 FAST_WALL_S = 2.0
 OUTPUT_BYTES = 16 << 20

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from dc_tools.core.records import Entry, Mode, Problem, Solution, Test
+from dc_tools.core.records import Checker, CheckerType, Entry, Mode, Problem, Solution, Test
 from dc_tools.curate import filters
 from dc_tools.curate.complexity import Complexity, complexity_of
 from dc_tools.curate.coverage import Coverage
@@ -40,6 +40,11 @@ def test_a_statement_that_allows_several_answers_needs_a_checker(statement: str,
     else:
         assert refusal is not None
         assert refusal.detail.startswith(f"the statement allows several answers: '{found}")
+
+
+def test_a_custom_checker_takes_several_answers() -> None:
+    checker = Checker(CheckerType.CUSTOM, code="pass")
+    assert filters.one_answer(Problem(id="p", tests=[], statement="Print any of them.", checker=checker)) is None
 
 
 def test_the_same_input_with_another_output_is_a_contradiction() -> None:
