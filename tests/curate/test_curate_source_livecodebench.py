@@ -12,10 +12,12 @@ import pytest
 
 from dc_tools.core.errors import BadLine
 from dc_tools.core.records import CheckerType, Line, Mode, TestKind
+from dc_tools.core.run import Dropped, Kept, Rejected
 from dc_tools.curate import sources
 from dc_tools.curate.draft import Draft
 from dc_tools.curate.formats import Format
 from dc_tools.curate.reasons import Reason, Refusal
+from dc_tools.curate.stage import Settings, curate
 
 
 def cases(testtype: str, *pairs: tuple[str, str]) -> str:
@@ -188,6 +190,23 @@ def test_a_function_row_that_cannot_be_used_has_its_reason(
     found = refusal({**FUNCTION, **change})
     assert found[0] is reason
     assert detail in found[1]
+
+
+def test_among_good_rows_a_bad_one_has_its_reason_and_the_run_goes_on() -> None:
+    bomb = base64.b64encode(zlib.compress(b"\x80\x04" + b"}" * 2000 + b".")).decode()
+    rows = [
+        STDIN, {**STDIN, "private_test_cases": bomb}, {**STDIN, "private_test_cases": STDIN["private_test_cases"][:30]},
+        {**STDIN, "question_id": 7}, FUNCTION,
+    ]  # fmt: skip
+    lines = [Line(json.dumps(row).encode(), "rows", number, number - 1) for number, row in enumerate(rows, 1)]
+    found = list(curate(lines, Settings(min_tests=2, verify=False), workers=1))
+    assert [(type(each), each.line.number) for each in found] == [
+        (Kept, 1), (Dropped, 2), (Dropped, 3), (Rejected, 4), (Kept, 5),
+    ]  # fmt: skip
+    assert [each.reason for each in found if isinstance(each, Dropped)] == ["unsafe_payload", "parse_error"]
+    (verified,) = curate(lines[:1], Settings(min_tests=2), workers=1)
+    assert isinstance(verified, Dropped)
+    assert verified.reason == "no_solution"
 
 
 @pytest.mark.parametrize("name", ["question_content", "question_id", "public_test_cases", "private_test_cases"])
