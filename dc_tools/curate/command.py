@@ -37,10 +37,11 @@ def main(
     """Turn raw dataset rows into problems whose reference solution is verified.
 
     Reads TACO, APPS, CodeContests, Codeforces (open-r1), LiveCodeBench, SYNTHETIC-1, DeepCoder-Preview and rllm,
-    LeetCodeDataset, KodCode, rStar-Coder, SandboxFusion, HumanEval(+), MBPP, and our own records. A problem is kept with what was measured in `curation`;
-    it is dropped, with the reason, for: too few tests, a complex or failing or nondeterministic solution, branches that
-    no test takes, tests that are not JSON or not equalities. Where test code must be run to be understood, and for
-    verification, programs run in the sandbox only.
+    LeetCodeDataset, KodCode, rStar-Coder, SandboxFusion, HumanEval(+), MBPP, and our own records. A problem is kept
+    with what was measured in `curation`; it is dropped, with the reason, for: too few tests, a complex or failing or
+    nondeterministic solution, branches that no test takes, tests that are not JSON or not equalities, a picture, a
+    dialogue, a payload that is not mere data. Where test code must be run to be understood, and for verification,
+    programs run in the sandbox only.
     """
     from dc_tools.curate.report import table
     from dc_tools.curate.stage import Settings, curate
