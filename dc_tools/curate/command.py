@@ -20,7 +20,7 @@ def _print_schema(asked: bool) -> None:
         raise typer.Exit
 
 
-@command("dc-curate", dropped="dropped")
+@command("dc-curate", dropped="dropped", content_flags=frozenset({"difficulty_from"}))
 def main(
     run: Run,
     format: Annotated[Format, typer.Option(help="The rows' format; auto decides row by row.")] = Format.AUTO,
@@ -29,6 +29,13 @@ def main(
     min_coverage: Annotated[
         float, typer.Option(min=0, max=1, help="Share of the solution's branches that the tests must take.")
     ] = 0.8,
+    max_solutions: Annotated[int, typer.Option(min=1, help="Python solutions to try until one passes.")] = 3,
+    difficulty_from: Annotated[
+        str | None, typer.Option(help="Judged rollouts (dc-sandbox) that say how hard each problem is.", metavar="FILE")
+    ] = None,
+    keep_rate: Annotated[
+        str, typer.Option(help="Share of them accepted, LOW:HIGH, for a problem to be kept.")
+    ] = "0.05:0.95",
     verify: Annotated[bool, typer.Option(help="Run the solution on its tests, twice, and measure coverage.")] = True,
     print_schema: Annotated[
         bool, typer.Option("--print-schema", is_eager=True, callback=_print_schema, help="Print the record's schema.")
@@ -43,10 +50,12 @@ def main(
     dialogue, a payload that is not mere data. Where test code must be run to be understood, and for verification,
     programs run in the sandbox only.
     """
+    from dc_tools.curate.difficulty import read_difficulty
     from dc_tools.curate.report import table
     from dc_tools.curate.stage import Settings, curate
 
-    settings = Settings(format, min_tests, max_complexity, min_coverage, verify)
+    difficulty = read_difficulty(difficulty_from, keep_rate) if difficulty_from else None
+    settings = Settings(format, min_tests, max_complexity, min_coverage, verify, max_solutions, difficulty)
     run.write(curate(run.read_raw(), settings, run.options.workers))
     for row in table(run.counts):
         run.say(row)

@@ -4,13 +4,13 @@ import json
 import re
 from collections import Counter
 
+from dc_tools.core.languages import PYTHON, language
 from dc_tools.core.records import CheckerType, Mode, Problem, Solution, Test
 from dc_tools.curate.complexity import Complexity
 from dc_tools.curate.coverage import Coverage
 from dc_tools.curate.draft import in_words
 from dc_tools.curate.reasons import Reason, Refusal
 
-PYTHON = frozenset({"python", "python3", "py"})
 SHOWN = 60
 MANY_ANSWERS = re.compile(
     r"(?:return|returned|output|print)\b[^.\n]{0,80}\bin any order\b"
@@ -65,13 +65,18 @@ def telling_tests(problem: Problem) -> Refusal | None:
     return None
 
 
-def reference_of(problem: Problem) -> int | Refusal:
-    """The place of the first Python solution."""
-    for place, solution in enumerate(problem.solutions):
-        if _is_python(solution):
-            return place
-    languages = sorted({solution.lang for solution in problem.solutions})
+def references_of(problem: Problem, most: int) -> list[int] | Refusal:
+    """The places of the first `most` different Python solutions."""
+    first = {s.code: place for place, s in reversed(list(enumerate(problem.solutions))) if _is_python(s)}
+    if first:
+        return sorted(first.values())[:most]
+    languages = sorted(other_languages(problem))
     return Refusal(Reason.NO_SOLUTION, f"only in {', '.join(languages)}" if languages else "no solution is listed")
+
+
+def other_languages(problem: Problem) -> dict[str, int]:
+    """How many solutions there are in each language but Python."""
+    return dict(sorted(Counter(s.lang for s in problem.solutions if not _is_python(s)).items()))
 
 
 def simple_enough(complexity: Complexity, maximum: int) -> Refusal | None:
@@ -90,7 +95,7 @@ def covered_enough(coverage: Coverage, minimum: float) -> Refusal | None:
 
 
 def _is_python(solution: Solution) -> bool:
-    return solution.lang.lower() in PYTHON
+    return language(solution.lang) == PYTHON
 
 
 def _same_output(first: str, second: str, mode: Mode) -> bool:

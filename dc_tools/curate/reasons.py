@@ -19,6 +19,7 @@ class Reason(StrEnum):
     IMAGE = "image"
     COMPLEXITY_HIGH = "complexity_high"
     COVERAGE_LOW = "coverage_low"
+    DIFFICULTY = "difficulty"
     DUPLICATE = "duplicate"
     CONTAMINATED = "contaminated"
 

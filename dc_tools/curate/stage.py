@@ -15,11 +15,13 @@ from dc_tools.core.records import Line, Problem, Status, encode
 from dc_tools.core.run import Dropped, Kept, Outcome, Rejected
 from dc_tools.curate import filters, sources
 from dc_tools.curate.complexity import complexity_of
+from dc_tools.curate.coverage import Coverage
+from dc_tools.curate.difficulty import Difficulty
 from dc_tools.curate.draft import Draft
 from dc_tools.curate.formats import Format
 from dc_tools.curate.reasons import Reason, Refusal
 from dc_tools.curate.recording import NO_ARGUMENTS, learned, recorder_program
-from dc_tools.curate.verify import SandboxFault, reference_facts, verified
+from dc_tools.curate.verify import SandboxFault, facts_of, verified
 from dc_tools.sandbox.judge import JudgePool
 
 LEFT_OUT = "tests_left_out"
@@ -34,6 +36,8 @@ class Settings:
     max_complexity: int = 15
     min_coverage: float = 0.8
     verify: bool = True
+    max_solutions: int = 3
+    difficulty: Difficulty | None = None
 
 
 def curate(lines: Iterable[Line], settings: Settings, workers: int) -> Iterator[Outcome]:
@@ -93,7 +97,15 @@ class _Examination:
 
     def refusal(self) -> Refusal | None:
         """The first filter's refusal, cheap filters first."""
-        return self._of_the_tests() or self._of_the_solution()
+        return self._of_the_rollouts() or self._of_the_tests() or self._of_the_solutions()
+
+    def _of_the_rollouts(self) -> Refusal | None:
+        difficulty, name = self.settings.difficulty, self.draft.problem.id
+        if difficulty is None:
+            return None
+        if name in difficulty.tried:
+            self.facts["difficulty"] = difficulty.tried[name].to_dict()
+        return difficulty.refusal(name)
 
     def _of_the_tests(self) -> Refusal | None:
         problem = self.draft.problem
@@ -108,29 +120,51 @@ class _Examination:
             problem, self.settings.min_tests, self.draft.left_out
         ) or filters.telling_tests(problem)
 
-    def _of_the_solution(self) -> Refusal | None:
+    def _of_the_solutions(self) -> Refusal | None:
+        """None as soon as one passes all filters; else what the first one failed by."""
         problem, settings = self.draft.problem, self.settings
-        place = filters.reference_of(problem)
-        if isinstance(place, Refusal):
-            return place if settings.verify else None
-        code = problem.solutions[place].code
+        places = filters.references_of(problem, settings.max_solutions)
+        others = filters.other_languages(problem)
+        if others:
+            self.facts["other_languages"] = others
+        if isinstance(places, Refusal):
+            return places if settings.verify else None
+        refusals = []
+        for place in places:
+            refusal = self._of_one(place)
+            if refusal is None:
+                return None
+            refusals.append(refusal)
+        further = f"; {len(refusals) - 1} further fail, too" if len(refusals) > 1 else ""
+        return Refusal(refusals[0].reason, refusals[0].detail + further)
+
+    def _of_one(self, place: int) -> Refusal | None:
+        code = self.draft.problem.solutions[place].code
         try:
             complexity = complexity_of(code)
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             return Refusal(Reason.PARSE_ERROR, f"the solution is not Python that can be read: {error}")
-        self.facts["complexity"] = complexity.to_dict()
-        refusal = filters.simple_enough(complexity, settings.max_complexity)
-        if refusal or not settings.verify:
+        refusal = filters.simple_enough(complexity, self.settings.max_complexity)
+        if "complexity" not in self.facts or refusal is None:
+            self.facts["complexity"] = complexity.to_dict()
+        if refusal or not self.settings.verify:
             return refusal
         return self._of_the_runs(place, code)
 
     def _of_the_runs(self, place: int, code: str) -> Refusal | None:
-        coverage = verified(self.draft.problem, code, self.pool)
-        if isinstance(coverage, Refusal):
-            return coverage
-        self.facts["reference"] = reference_facts(self.draft.problem, place)
-        self.facts["coverage"] = coverage.to_dict()
-        return filters.covered_enough(coverage, self.settings.min_coverage)
+        verdict, coverage = verified(self.draft.problem, code, self.pool)
+        refusal = coverage if isinstance(coverage, Refusal) else self._of_the_coverage(coverage)
+        if refusal is None:
+            self.facts["reference"] = {**facts_of(place, verdict), "runs": 2}
+        else:
+            self.facts.setdefault("refused", []).append(facts_of(place, verdict))
+        return refusal
+
+    def _of_the_coverage(self, coverage: Coverage) -> Refusal | None:
+        refusal = filters.covered_enough(coverage, self.settings.min_coverage)
+        if "coverage" not in self.facts or refusal is None:
+            self.facts["coverage"] = coverage.to_dict()
+        return refusal
 
 
 def _record(line: Line, draft: Draft) -> Line:

@@ -20,11 +20,19 @@ class SandboxFault(Exception):
     """The sandbox could not run the program; says nothing of the program."""
 
 
-def verified(problem: Problem, code: str, pool: JudgePool) -> Coverage | Refusal:
-    """The branch coverage of a reference that passes all tests in two runs; else why not. Errors: `SandboxFault`."""
+def verified(problem: Problem, code: str, pool: JudgePool) -> tuple[Verdict, Coverage | Refusal]:
+    """The verdict on a reference, and its branch coverage where it passes all tests in two runs; else why not.
+
+    Errors: `SandboxFault`.
+    """
     first = _judged(problem, code, pool)
     if first.status is not Status.AC:
-        return _failed(problem, first, _judged(problem, code, pool))
+        return first, _failed(problem, first, _judged(problem, code, pool))
+    return first, _covered(problem, code, pool)
+
+
+def _covered(problem: Problem, code: str, pool: JudgePool) -> Coverage | Refusal:
+    """The coverage of an accepted reference, by a second run; a refusal where that one says something else."""
     try:
         program = probed(code)
     except NotCovered as error:
@@ -37,10 +45,9 @@ def verified(problem: Problem, code: str, pool: JudgePool) -> Coverage | Refusal
     return refusal or program.coverage(second.probes)
 
 
-def reference_facts(problem: Problem, place: int) -> dict[str, Any]:
-    """The record's account of a verified reference; no times, so that the same input gives the same bytes."""
-    total = len(problem.tests)
-    return {"solution": place, "status": Status.AC.value, "passed": total, "total": total, "runs": 2}
+def facts_of(place: int, verdict: Verdict) -> dict[str, Any]:
+    """The record's account of a solution that was tried; no times, so that the same input gives the same bytes."""
+    return {"solution": place, "status": verdict.status.value, "passed": verdict.passed, "total": verdict.total}
 
 
 def _judged(problem: Problem, code: str, pool: JudgePool) -> Verdict:

@@ -77,14 +77,15 @@ def test_a_function_that_always_returns_nothing_needs_a_checker() -> None:
     assert filters.telling_tests(problem(("[1]", "null"), ("[2]", "0"))) is None
 
 
-def test_the_reference_is_the_first_python_solution() -> None:
+def test_references_are_the_first_different_python_solutions() -> None:
     one = problem()
-    one.solutions = [Solution("x", "cpp"), Solution("y", "Python3"), Solution("z")]
-    assert filters.reference_of(one) == 1
+    one.solutions = [Solution("x", "cpp"), Solution("y", "Python3"), Solution("z"), Solution("y"), Solution("w", "py")]
+    assert [filters.references_of(one, most) for most in (1, 2, 9)] == [[1], [1, 2], [1, 2, 4]]
+    assert filters.other_languages(one) == {"cpp": 1}
     one.solutions = [Solution("x", "java"), Solution("x", "cpp")]
-    assert filters.reference_of(one) == Refusal(Reason.NO_SOLUTION, "only in cpp, java")
+    assert filters.references_of(one, 3) == Refusal(Reason.NO_SOLUTION, "only in cpp, java")
     one.solutions = []
-    assert filters.reference_of(one) == Refusal(Reason.NO_SOLUTION, "no solution is listed")
+    assert filters.references_of(one, 3) == Refusal(Reason.NO_SOLUTION, "no solution is listed")
 
 
 def test_thresholds_are_inclusive() -> None:

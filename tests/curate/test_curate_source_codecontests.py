@@ -11,7 +11,7 @@ from dc_tools.core.lines import read_lines
 from dc_tools.core.records import CheckerType, Line, Mode
 from dc_tools.curate import sources
 from dc_tools.curate.draft import Draft
-from dc_tools.curate.filters import reference_of
+from dc_tools.curate.filters import references_of
 from dc_tools.curate.formats import Format
 from dc_tools.curate.reasons import Reason, Refusal
 
@@ -79,8 +79,8 @@ def test_the_published_parquet_file_gives_the_same_problem(tmp_path: Path) -> No
 def test_languages_are_named_and_python_2_is_not_taken_for_python() -> None:
     found = draft().problem
     assert [each.lang for each in found.solutions] == ["python2", "cpp", "java", "python", "unknown", "unknown"]
-    assert reference_of(found) == 3
-    only = reference_of(draft(solutions={"language": [1, 2], "solution": ["print 1", "x"]}).problem)
+    assert references_of(found, 1) == [3]
+    only = references_of(draft(solutions={"language": [1, 2], "solution": ["print 1", "x"]}).problem, 1)
     assert isinstance(only, Refusal)
     assert only.detail == "only in cpp, python2"
 

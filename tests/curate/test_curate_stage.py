@@ -103,6 +103,18 @@ def test_a_custom_checker_decides_and_the_reference_must_still_say_the_same_twic
     assert dropped({**row, "solutions": [noisy]}, pool)[0] == "nondeterministic"
 
 
+def test_solutions_are_tried_in_turn_until_one_passes_and_what_failed_is_on_record(pool: JudgePool) -> None:
+    wrong, tangled = "def f(x):\n    return x\n", TANGLE
+    solutions = [{"code": wrong}, {"code": "x", "lang": "cpp"}, {"code": tangled}, {"code": SQUARE}]
+    found = kept(squares(solutions=solutions), pool)["curation"]
+    assert found["refused"] == [{"solution": 0, "status": "WA", "passed": 2, "total": 5}]
+    assert found["reference"] == {"solution": 3, "status": "AC", "passed": 5, "total": 5, "runs": 2}
+    assert (found["complexity"]["value"], found["other_languages"]) == (1, {"cpp": 1})
+    reason, detail = dropped(squares(solutions=solutions), pool, max_solutions=2)
+    assert reason == "solution_fails"
+    assert detail.endswith("expected 4, got 2; 1 further fail, too")
+
+
 LOOP = "def f(x):\n    while True: pass\n"
 UNTAKEN = "def f(x):\n    if x > 9:\n        return 0\n    return x * x\n"
 TANGLE = "def f(x):\n" + "".join(f"    if x == {i}: return x * x\n" for i in range(20)) + "    return x * x\n"
@@ -151,7 +163,7 @@ def test_a_dropped_record_keeps_what_was_measured_before(pool: JudgePool) -> Non
     curation = json.loads(found.line.to_bytes())["curation"]
     assert curation["coverage"]["covered"] == 1
     assert curation["complexity"]["value"] == 2
-    assert curation["reference"]["passed"] == 5
+    assert curation["refused"] == [{"solution": 0, "status": "AC", "passed": 5, "total": 5}]
 
 
 def test_test_code_that_does_not_end_is_a_timeout_without_the_seconds_measured() -> None:
