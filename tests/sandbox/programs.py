@@ -6,6 +6,8 @@ from dc_tools.core.records import Entry, Limits, Mode, Problem, Test
 
 SECRET = "secret-7319"
 FAST = Limits(time_s=0.4, memory_mb=256)
+BRIEF = Limits(time_s=0.1, memory_mb=256)
+"""For programs that wait to be ended: 2.4 s of wall time."""
 ROOMY = Limits(time_s=4.0, memory_mb=512)
 LIBC = "import ctypes, os\nlibc = ctypes.CDLL(None, use_errno=True)\n"
 SAY = "\nprint('denied' if result < 0 else 'done')\n"
@@ -97,7 +99,7 @@ ESCAPES = [
 
 EXHAUSTION = [
     Case("CPU loop", "while True: pass", ("TLE",)),
-    Case("sleep", "import time\ntime.sleep(100)", ("TLE",), message="idle"),
+    Case("sleep", "import time\ntime.sleep(100)", ("TLE",), message="idle", limits=BRIEF),
     Case("stdout flood", "while True: print('x' * 10_000)", ("OLE",), limits=ROOMY),
     Case("stderr flood", "import sys\nwhile True: sys.stderr.write('x' * 10_000)", ("OLE",), limits=ROOMY),
     Case("2 GB allocation", "a = bytearray(2 << 30)\nprint(6)", ("MLE",)),
@@ -193,7 +195,8 @@ INFRASTRUCTURE = [
          "time.sleep(300)\n    os._exit(0)\nprint(6)", ("RE",)),
     Case("pipe held open", "import threading, time\nthreading.Thread(target=time.sleep, args=(300,), daemon=True)"
          ".start()\nprint(6)", ("AC",)),
-    Case("stops itself", "import os, signal\nos.kill(os.getpid(), signal.SIGSTOP)\nprint(6)", ("TLE",), message="idle"),
+    Case("stops itself", "import os, signal\nos.kill(os.getpid(), signal.SIGSTOP)\nprint(6)", ("TLE",), message="idle",
+         limits=BRIEF),
     Case("invalid UTF-8", "import os\nos.write(1, b'\\xff\\xfe\\xc3(')", ("WA",)),
     Case("NUL", "print('\\0' * 10)", ("WA",)),
     Case("a line of 10 MB", "print('x' * 10_000_000)", ("WA",), limits=ROOMY),
