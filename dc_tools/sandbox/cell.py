@@ -97,7 +97,7 @@ class Cell:
         try:
             if self.level.namespaces:
                 jail.resize_tmp(jail.BUILD_TMP_SIZE)
-            return toolchain.build(self.job["lang"], self.job["code"], rules)
+            return toolchain.build(self.job["lang"], self.job["code"], rules, self.job["compile_cpu_s"])
         finally:
             self._sweep()
             if self.level.namespaces:

@@ -13,6 +13,7 @@ import orjson
 
 from dc_tools.core.languages import PYTHON, language
 from dc_tools.core.records import Mode, Status
+from dc_tools.sandbox import languages
 from dc_tools.sandbox.execution import (
     OK,
     OUTPUT_BYTES,
@@ -24,7 +25,6 @@ from dc_tools.sandbox.execution import (
     program_wall_s,
 )
 from dc_tools.sandbox.frames import ENDED_BY, HEADER, RESULT, USAGE
-from dc_tools.sandbox.languages import COMPILE_WALL_S
 
 SLACK_S = 60.0
 _MEMORY = "memory"
@@ -128,7 +128,7 @@ class IsolatedSession:
         head = orjson.dumps(_job(self._program))
         code = self._program.code.encode("utf-8", "surrogatepass")
         self._line.send(self.kind, len(head).to_bytes(4, "little"), head, code)
-        kind, payload = self._line.receive(SLACK_S + COMPILE_WALL_S)
+        kind, payload = self._line.receive(SLACK_S + languages.COMPILE_WALL_S)
         if kind == "X":
             raise self.lost(WorkerLost(payload.decode("utf-8", "replace")))
         if kind != "R":
@@ -251,6 +251,7 @@ def _job(program: Program) -> dict[str, Any]:
         },
         "time_s": program.limits.time_s, "wall_s": program_wall_s(program.limits),
         "memory_mb": program.limits.memory_mb, "output_bytes": OUTPUT_BYTES, "probes": program.probes,
+        "compile_cpu_s": languages.COMPILE_CPU_S,
     }
 
 

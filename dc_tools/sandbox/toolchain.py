@@ -27,8 +27,8 @@ class Refused(Exception):
     """The compiler would not have the program, and why."""
 
 
-def build(lang: str, source: bytes, rules: int | None) -> int:
-    """Compile in /tmp; a descriptor of the program. Errors: `Refused`."""
+def build(lang: str, source: bytes, rules: int | None, cpu_s: int) -> int:
+    """Compile in /tmp, in `cpu_s` for each part of the compiler; a descriptor of the program. Errors: `Refused`."""
     compiler = languages.COMPILERS[lang]
     with open(f"/tmp/{compiler.source}", "wb") as stream:
         stream.write(source)
@@ -36,7 +36,7 @@ def build(lang: str, source: bytes, rules: int | None) -> int:
     pid = os.fork()
     if pid == 0:
         try:
-            _become_compiler(compiler, said, rules)
+            _become_compiler(compiler, said, rules, cpu_s)
         finally:
             os._exit(127)
     reason = _watched(pid)
@@ -65,14 +65,14 @@ def become(program: int, argv: list[str]) -> None:
     jail.syscall(_EXECVEAT, program, b"", *pointers, _AT_EMPTY_PATH)
 
 
-def _become_compiler(compiler: languages.Compiler, said: int, rules: int | None) -> None:
+def _become_compiler(compiler: languages.Compiler, said: int, rules: int | None, cpu_s: int) -> None:
     os.setsid()
     null = os.open("/dev/null", os.O_RDONLY)
     for handle, target in ((null, 0), (said, 1), (said, 2)):
         os.dup2(handle, target)
     megabytes = languages.COMPILE_MEMORY_MB
     for which, value in (
-        (resource.RLIMIT_CPU, languages.COMPILE_CPU_S), (resource.RLIMIT_AS, megabytes << 20),
+        (resource.RLIMIT_CPU, cpu_s), (resource.RLIMIT_AS, megabytes << 20),
         (resource.RLIMIT_NPROC, 64), (resource.RLIMIT_CORE, jail.NO_CORE), (resource.RLIMIT_FSIZE, 64 << 20),
     ):
         jail.bound(which, value)
