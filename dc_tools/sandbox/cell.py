@@ -23,7 +23,6 @@ from dc_tools.sandbox.levels import Level
 from dc_tools.sandbox.nursery import cpu_seconds
 
 FETCHED_BYTES = 16 << 20
-_SENT_BYTES = 16 << 20
 
 
 class Home(Protocol):

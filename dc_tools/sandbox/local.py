@@ -16,7 +16,10 @@ from dc_tools.sandbox import languages, levels, stream
 from dc_tools.sandbox.cgroup import BESIDE_BYTES, Group, Site
 from dc_tools.sandbox.execution import Program, Session
 
-_BOOT = "import sys; sys.path.insert(0, sys.argv.pop(1)); from dc_tools.sandbox.worker import main; main()"
+_BOOT = (
+    "import sys; sys.path.insert(0, sys.argv.pop(1)); from dc_tools.sandbox.worker import main; "
+    "del sys.path[0]; main()"
+)
 PYTHON_FLAGS = ("-s", "-S", "-P", "-X", "utf8")
 ENVIRONMENT = {
     "PATH": "/usr/bin:/bin", "HOME": "/tmp", "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "TZ": "UTC",

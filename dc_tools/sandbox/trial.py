@@ -15,7 +15,7 @@ from dc_tools.core.errors import UsageError
 from dc_tools.core.languages import PYTHON, language
 from dc_tools.core.records import CheckerType, Limits, Mode, Problem, Status, Test, TestVerdict, Verdict
 from dc_tools.sandbox.compare import difference, lcb_difference, lcb_value_difference, value_difference
-from dc_tools.sandbox.execution import OK, Execution, Program, Session, Worker
+from dc_tools.sandbox.execution import OK, Execution, Program, Session, Worker, WorkerLost
 
 UNLIKELY_FAST = re.compile(
     rb"\b(?:threading|multiprocessing|subprocess|concurrent|asyncio|signal|resource|ctypes|tempfile|socket|_exit)\b"
@@ -212,13 +212,19 @@ class Trial:
             code=checker.code, lang=checker.lang, limits=CHECKER_LIMITS,
             argv=["input.txt", "output.txt", "answer.txt"],
         )
-        with worker.session(program) as session:
-            for i, output in enumerate(self._outputs):
-                if self.found[i].status is Status.AC:
-                    self.found[i] = self._checked(session, i, output)
-                    if self.found[i].status is not Status.AC and not self.rules.all_tests:
-                        del self.found[i + 1 :]
-                        return
+        try:
+            with worker.session(program) as session:
+                self._check_outputs(session)
+        except WorkerLost as error:  # whatever the loss is called, the program that is judged is not to blame
+            raise WorkerLost(f"the checker: {error}") from error
+
+    def _check_outputs(self, session: Session) -> None:
+        for i, output in enumerate(self._outputs):
+            if self.found[i].status is Status.AC:
+                self.found[i] = self._checked(session, i, output)
+                if self.found[i].status is not Status.AC and not self.rules.all_tests:
+                    del self.found[i + 1 :]
+                    return
 
     def _checked(self, session: Session, i: int, output: str) -> TestVerdict:
         if session.refused is not None:

@@ -159,6 +159,12 @@ def _low(reading: int, writing: int) -> tuple[int, int]:
     return moved
 
 
+def _forget_ourselves() -> None:
+    """Take our own modules out of what programs find imported; all that we need of them is at hand."""
+    for name in [name for name in sys.modules if name.partition(".")[0] == __package__.partition(".")[0]]:
+        del sys.modules[name]
+
+
 def _address_space() -> int:
     with open("/proc/self/statm") as stream:
         return int(stream.read().split()[0]) * mmap.PAGESIZE
@@ -182,6 +188,7 @@ def main(argv: list[str] | None = None) -> None:
         sys.path.append(folder)
         for module in names.split(","):
             importlib.import_module(module)
+    _forget_ourselves()
     try:
         worker = Worker(channel, level, readable, [t for t in tools.split(",") if t], int(parent))
     except OSError as error:

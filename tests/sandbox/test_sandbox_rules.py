@@ -8,8 +8,9 @@ import pytest
 from dc_tools.core.errors import UsageError
 from dc_tools.core.records import Checker, CheckerType, Entry, Limits, Mode, Problem, Status, Test, Verdict
 from dc_tools.sandbox.dual import JudgeSeveral, strictest
+from dc_tools.sandbox.execution import CellLost, OutOfMemory, Session
 from dc_tools.sandbox.judge import JudgePool, Rules
-from dc_tools.sandbox.trial import Compare, Select, rules_of
+from dc_tools.sandbox.trial import Compare, Select, Trial, rules_of
 
 ECHO = "print(input())"
 
@@ -128,6 +129,16 @@ def test_a_checker_that_fails_is_our_fault(checker, message, pool, monkeypatch):
         assert (verdict.status, verdict.message) == ("WA", "checker: ZeroDivisionError: division by zero")
     else:
         assert (verdict.status, verdict.message.startswith(message)) == ("IE", True), verdict.message
+
+
+@pytest.mark.parametrize("loss", [OutOfMemory, CellLost])
+def test_a_checker_that_takes_its_cell_along_is_our_fault(loss, monkeypatch):
+    def lost(self: Trial, session: Session) -> None:
+        raise loss("it is gone")
+
+    monkeypatch.setattr(Trial, "_check_outputs", lost)
+    verdict = ruled(Rules(), problem(("12", "12"), checker=checked(NEAR)), ECHO)
+    assert (verdict.status, verdict.message) == ("IE", "the worker was lost: the checker: it is gone")
 
 
 def test_after_a_wrong_answer_by_a_checker_further_tests_do_not_count_unless_asked():
