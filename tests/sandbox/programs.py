@@ -94,7 +94,8 @@ ESCAPES = [
          "        found += 1\n    except OSError:\n        pass\nprint(found)", ("AC",), output="0\n"),
     Case("write to the private descriptor", "import os\nos.write(3, b'6\\n')\nprint(5)", ("WA",)),
     Case("our own modules are out of sight", "import sys\n"
-         "found = [m for m in sys.modules if m.startswith('dc_tools')]\ntry:\n    import dc_tools\nexcept ImportError: print(found, 'gone')", ("AC",), output="[] gone\n"),
+         "found = [m for m in sys.modules if m.startswith('dc_tools')]\n"
+         "try:\n    import dc_tools\nexcept ImportError: print(found, 'gone')", ("AC",), output="[] gone\n"),
     Case("the environment holds nothing of ours", "import os\nprint(sorted(k for k in os.environ if 'DC' in k or "
          "'KEY' in k or 'TOKEN' in k))", ("AC",), output="[]\n"),
 ]
