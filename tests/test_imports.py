@@ -27,6 +27,7 @@ HOMES = {
     "docker": ("sandbox/docker.py",),
     "datasketch": ("dedup/bands.py",),
     "peft": ("learn/policy.py",),
+    "huggingface_hub": ("core/hub.py",),
 }
 """Heavy package -> the files or folders (ending in /) that may import it."""
 LIGHT = {"typer", "msgspec", "orjson", "dc_tools"}

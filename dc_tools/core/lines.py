@@ -1,4 +1,4 @@
-"""Reading and writing JSON lines: plain, .gz, .zst and .parquet files, folders of shards, stdin and stdout.
+"""Reading and writing JSON lines: plain, .gz, .zst and .parquet files, folders of shards, the hub's, stdin, stdout.
 
 Readers stream and give every line its place. Writers make files that are whole or absent: they fill a plain JSONL
 partial file beside the target, which `core/outputs.py` turns into the final one.
@@ -18,6 +18,7 @@ from typing import Any, BinaryIO, cast
 
 import orjson
 
+from dc_tools.core import hub
 from dc_tools.core.arrays import elements, is_array
 from dc_tools.core.errors import CannotRun, missing_extra
 from dc_tools.core.records import Line
@@ -34,13 +35,19 @@ ZSTD_BLOCK = 1 << 14
 INT64 = range(-(1 << 63), 1 << 63)
 
 
-def expand_inputs(files: list[str]) -> list[str]:
-    """The files to read, in order; a folder stands for its `part-*` shards. Errors: `CannotRun` for what is missing."""
+def expand_inputs(files: list[str], quiet: bool = False) -> list[str]:
+    """The files to read, in order; a folder stands for its `part-*` shards, an `hf://` name for files of a dataset.
+
+    What is on the hub is downloaded; unless `quiet`, bars show that on a terminal. Errors: `CannotRun` for what is
+    missing, `UsageError` for a name on the hub that is not clear.
+    """
     found: list[str] = []
     for name in files or ["-"]:
         path = Path(name)
         if name == "-":
             found.append(name)
+        elif hub.is_hub(name):
+            found += hub.files_of(name, quiet)
         elif path.is_dir():
             shards = sorted(str(p) for p in path.glob(SHARD_NAMES) if p.suffix not in UNFINISHED)
             if not shards:
@@ -51,6 +58,11 @@ def expand_inputs(files: list[str]) -> list[str]:
         else:
             found.append(name)
     return found
+
+
+def on_disk(name: str) -> str:
+    """The file that an expanded input is read from: itself, or the downloaded copy of what is on the hub."""
+    return hub.local_path(name) if hub.is_hub(name) else name
 
 
 def read_lines(files: list[str]) -> Iterator[Line]:
@@ -87,7 +99,7 @@ def content_id(path: Path) -> str:
 
 def _opened(name: str) -> BinaryIO:
     try:
-        return sys.stdin.buffer if name == "-" else open(name, "rb")
+        return sys.stdin.buffer if name == "-" else open(on_disk(name), "rb")
     except OSError as error:
         raise CannotRun(f"{name}: {error.strerror}") from error
 
