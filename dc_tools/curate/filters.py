@@ -1,33 +1,54 @@
 """The filters that need no running: pure functions from a problem to nothing, or to the reason why it is dropped."""
 
-import json
 import re
 from collections import Counter
 
 from dc_tools.core.languages import PYTHON, language
-from dc_tools.core.records import CheckerType, Mode, Problem, Solution, Test
+from dc_tools.core.records import Checker, CheckerType, Mode, Problem, Solution, Test
 from dc_tools.curate.complexity import Complexity
 from dc_tools.curate.coverage import Coverage
 from dc_tools.curate.draft import in_words
+from dc_tools.curate.freedom import fixes_items_inside, freedom_of
 from dc_tools.curate.reasons import Reason, Refusal
+from dc_tools.curate.statement import unusable
+from dc_tools.sandbox.compare import value_difference
 
 SHOWN = 60
-MANY_ANSWERS = re.compile(
-    r"(?:return|returned|output|print)\b[^.\n]{0,80}\bin any order\b"
-    r"|\b(?:return|output|print|choose) any (?:one|of (?:them|these|those)|(?:such|valid|possible)\b)",
-    re.IGNORECASE,
-)
-"""How statements say that other answers than the listed one are right, too."""
+_LIST = re.compile(r"\s*\[")
+_NESTED = re.compile(r'\s*\[(?:[^\[\]"{]++|"(?:[^"\\]++|\\.)*+")*+[\[{]')
+"""A JSON list with a list or an object among its items; strings are read over."""
+
+
+def self_contained(problem: Problem) -> Refusal | None:
+    """A statement must not need a picture, nor a judge that answers questions."""
+    return unusable(problem.statement)
+
+
+def checker_for_order(problem: Problem) -> Checker:
+    """The problem's checker, or `unordered` where the statement leaves free the order of the returned list, only.
+
+    Text on stdout keeps its checker: `unordered` would let whole lines change places, between test cases, too.
+    """
+    freedom = freedom_of(problem.statement)
+    if not freedom or not freedom.order_only or problem.checker.type is not CheckerType.DEFAULT:
+        return problem.checker
+    if problem.entry is None or problem.mode is not Mode.FUNCTION or problem.entry.return_type != "json":
+        return problem.checker
+    if not problem.tests or not all(_LIST.match(test.output) for test in problem.tests):
+        return problem.checker
+    if any(_NESTED.match(test.output) for test in problem.tests) and not fixes_items_inside(problem.statement):
+        return problem.checker
+    return Checker(CheckerType.UNORDERED)
 
 
 def one_answer(problem: Problem) -> Refusal | None:
     """A statement that allows several answers cannot be judged by comparison with one; it takes a checker's program."""
-    if problem.checker.type is CheckerType.CUSTOM:
+    freedom = freedom_of(problem.statement)
+    if freedom is None or problem.checker.type is CheckerType.CUSTOM:
         return None
-    found = MANY_ANSWERS.search(problem.statement)
-    if not found:
+    if freedom.order_only and problem.checker.type is CheckerType.UNORDERED:
         return None
-    return Refusal(Reason.NEEDS_CHECKER, f"the statement allows several answers: '{' '.join(found[0].split())}'")
+    return Refusal(Reason.NEEDS_CHECKER, f"the statement allows several answers: '{freedom.words}'")
 
 
 def contradicting_tests(problem: Problem) -> Refusal | None:
@@ -35,7 +56,7 @@ def contradicting_tests(problem: Problem) -> Refusal | None:
     known: dict[str, Test] = {}
     for test in problem.tests:
         first = known.setdefault(test.input, test)
-        if not _same_output(first.output, test.output, problem.mode):
+        if not _same_output(first.output, test.output, problem):
             detail = f"tests contradict each other: input {_shown(test.input)} gives"
             return Refusal(Reason.PARSE_ERROR, f"{detail} {_shown(first.output)} and {_shown(test.output)}")
     return None
@@ -98,15 +119,12 @@ def _is_python(solution: Solution) -> bool:
     return language(solution.lang) == PYTHON
 
 
-def _same_output(first: str, second: str, mode: Mode) -> bool:
+def _same_output(first: str, second: str, problem: Problem) -> bool:
     if first.strip() == second.strip():
         return True
-    if mode is not Mode.FUNCTION:
+    if problem.mode is not Mode.FUNCTION or problem.checker.type is CheckerType.CUSTOM:
         return False
-    try:
-        return bool(json.loads(first) == json.loads(second))
-    except (ValueError, RecursionError):
-        return False
+    return value_difference(first, second, problem.checker) is None
 
 
 def _shown(text: str) -> str:

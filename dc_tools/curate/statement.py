@@ -5,13 +5,22 @@ import re
 from dc_tools.core.records import Checker, CheckerType, Test
 from dc_tools.curate.asserts import FLOAT_TOLERANCE
 from dc_tools.curate.reasons import Reason, Refusal
+from dc_tools.curate.wording import one_line, spaced, wording
 
 PICTURE = re.compile(r"!\[[^\]\n]{0,200}\]\(|<img\b|<image>|\[image\]", re.IGNORECASE)
 EXAMPLES = re.compile(
     r"^[^\w\n]{0,12}(?:(?:examples?|samples?)(?: (?:input|output|tests?|cases?))?|notes?|explanations?)[^a-z\n]{0,12}$",
     re.IGNORECASE | re.MULTILINE,
 )
-INTERACTIVE = re.compile(r"\b(?:this is|is) an interactive (?:problem|task)\b", re.IGNORECASE)
+INTERACTIVE = wording(
+    r"\b(?:this is|is) an interactive (?:problem|task)\b",
+    r"\b(?:problem|task) is interactive\b",
+    r"^[^\w\n]{0,12}interaction(?: protocol)?[^\w\n]{0,12}$",
+    r"\binteractor\b",
+    r"\bfflush ?\( ?stdout ?\)",
+    r"\b(?:must|should|need to|have to|(?:forget|remember|sure|required) to)\b[^.\n]{0,60}\bflush\b",
+    r"\bflush (?:the |your )?(?:standard )?(?:output|stdout)\b[^.\n]{0,30}\b(?:after|each|every)\b",
+)
 ERROR_ALLOWED = re.compile(r"\b(?:absolute|relative)\b[^.]{0,40}\berrors?\b", re.IGNORECASE)
 POWER = re.compile(r"10\s*(?:\^|\*\*)?\s*\{?\s*[-\u2212]\s*\{?\s*([1-9][0-9]?)\b|\b1e-0?([1-9][0-9]?)\b", re.IGNORECASE)
 POWER_WITHIN = 160
@@ -40,8 +49,8 @@ def unusable(statement: str) -> Refusal | None:
     if found:
         shown = " ".join(statement[found.start() : found.end() + SHOWN].split())
         return Refusal(Reason.IMAGE, f"the statement shows a picture: {shown}")
-    found = INTERACTIVE.search(statement)
-    return Refusal(Reason.INTERACTIVE, f"the statement says: '{found[0]}'") if found else None
+    found = INTERACTIVE.search(spaced(statement))
+    return Refusal(Reason.INTERACTIVE, f"the statement says: '{one_line(found[0])}'") if found else None
 
 
 def checker_of(statement: str, tests: list[Test]) -> Checker:

@@ -21,10 +21,11 @@ def problem(*tests: tuple[str, str], mode: Mode = Mode.FUNCTION) -> Problem:
         ("You may return the answer in any order.", "return the answer in any order"),
         ("the combinations may be returned in any order", "returned in any order"),
         ("Return all the values with the\nhighest frequency", None),
-        ("If there are multiple answers, return any of them.", "return any of"),
-        ("You may return any one of them.", "return any one"),
-        ("Given n, return any valid gray code", "return any valid"),
-        ("Print any possible answer.", "Print any possible"),
+        ("Return the values in any\norder", "Return the values in any order"),
+        ("If there are multiple answers, return any of them.", "return any"),
+        ("You may return any one of them.", "return any"),
+        ("Given n, return any valid gray code", "return any"),
+        ("Print any possible answer.", "Print any"),
         ("The input is not given in any order.", None),
         ("Rearrange the subarrays in any order. Return the cost.", None),
         ("Return the cost. The order is free, take them in any order.", None),
@@ -47,6 +48,57 @@ def test_a_custom_checker_takes_several_answers() -> None:
     assert filters.one_answer(Problem(id="p", tests=[], statement="Print any of them.", checker=checker)) is None
 
 
+def ordered(statement: str, *values: str, type_: CheckerType = CheckerType.DEFAULT) -> CheckerType:
+    one = problem(*((f"[{place}]", value) for place, value in enumerate(values)))
+    one.statement, one.checker = statement, Checker(type_)
+    return filters.checker_for_order(one).type
+
+
+def test_lists_whose_order_is_free_are_compared_without_order() -> None:
+    free = "Return the answer in any order."
+    assert ordered(free, "[1, 2]", "[]", '["[", "a\\"["]') is CheckerType.UNORDERED
+    assert ordered(free, "[1, 2]", "3") is CheckerType.DEFAULT
+    assert ordered(free) is CheckerType.DEFAULT
+    assert ordered(free, "[1.5]", type_=CheckerType.FLOAT) is CheckerType.FLOAT
+    assert ordered("Return any answer.", "[1]") is CheckerType.DEFAULT
+    assert ordered("Return them in order.", "[1]") is CheckerType.DEFAULT
+
+
+def test_lists_of_lists_are_compared_without_order_where_their_items_have_one() -> None:
+    assert ordered("Return the points in any order.", "[[1, 2], [3, 4]]") is CheckerType.UNORDERED
+    assert ordered("Return the combinations in any order.", "[[1, 2], [3, 4]]") is CheckerType.DEFAULT
+    assert ordered("Return the combinations in any order.", "[1, 2]", '["[", {}]') is CheckerType.DEFAULT
+
+
+def test_the_order_of_lines_and_of_nodes_stays_as_it_is() -> None:
+    one = problem(("1", "[1]"), mode=Mode.STDIN)
+    one.statement = "Print the lines in any order."
+    assert filters.checker_for_order(one).type is CheckerType.DEFAULT
+    one = problem(("[1]", "[1]"))
+    one.statement, one.entry = "Return the list in any order.", Entry("f", return_type="ListNode")
+    assert filters.checker_for_order(one).type is CheckerType.DEFAULT
+
+
+def test_an_unordered_checker_takes_another_order_but_no_other_answer() -> None:
+    one = problem()
+    one.checker = Checker(CheckerType.UNORDERED)
+    one.statement = "Return them in any order."
+    assert filters.one_answer(one) is None
+    one.statement = "Return any of them."
+    assert filters.one_answer(one) is not None
+
+
+def test_a_picture_and_a_dialogue_are_refused() -> None:
+    one = problem()
+    assert filters.self_contained(one) is None
+    one.statement = "<image>"
+    refusal = filters.self_contained(one)
+    assert refusal is not None and refusal.reason is Reason.IMAGE
+    one.statement = "This is an interactive problem."
+    refusal = filters.self_contained(one)
+    assert refusal is not None and refusal.reason is Reason.INTERACTIVE
+
+
 def test_the_same_input_with_another_output_is_a_contradiction() -> None:
     refusal = filters.contradicting_tests(problem(("[1]", "2"), ("[2]", "2"), ("[1]", "3")))
     assert refusal == Refusal(Reason.PARSE_ERROR, "tests contradict each other: input [1] gives 2 and 3")
@@ -55,6 +107,10 @@ def test_the_same_input_with_another_output_is_a_contradiction() -> None:
 def test_values_that_are_equal_are_no_contradiction() -> None:
     assert filters.contradicting_tests(problem(("[1]", "2"), ("[1]", "2.0"))) is None
     assert filters.contradicting_tests(problem(("1\n", "2"), ("1\n", "2\n"), mode=Mode.STDIN)) is None
+    one = problem(("[1]", "[2, 3]"), ("[1]", "[3, 2]"))
+    assert filters.contradicting_tests(one) is not None
+    one.checker = Checker(CheckerType.UNORDERED)
+    assert filters.contradicting_tests(one) is None
 
 
 def test_of_equal_tests_the_first_stays() -> None:
