@@ -7,6 +7,7 @@ running (a loop, an expression, a tuple argument) leaves a reason to run; an ass
 
 import ast
 import json
+import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -134,10 +135,16 @@ def _test_of(claim: Claim, entry: Entry, parameters: list[str]) -> Test:
     arguments = [_value(node, type_) for node, type_ in zip(nodes, types, strict=True)]
     if holds_tuple(arguments):
         raise _MustRun("a tuple argument")
-    value = _value(claim.value, entry.return_type)
-    if claim.tolerance is not None and type(value) is int:
-        value = float(value)
-    return make_test(json_value(arguments), json_value(value))
+    value = json_value(_value(claim.value, entry.return_type))
+    return make_test(json_value(arguments), value if claim.tolerance is None else as_float(value))
+
+
+def as_float(value: Any) -> Any:
+    """An integer that is compared within a tolerance as the float it is near. Errors: `NotJson` above all floats."""
+    try:
+        return float(value) if type(value) is int else value
+    except OverflowError:
+        raise NotJson("an integer beyond all floats, with a tolerance") from None
 
 
 def make_test(arguments: Any, value: Any) -> Test:
@@ -222,7 +229,7 @@ class _Reader:
                 return self._claim(side, other)
             match side:
                 case ast.Call(func=ast.Name(id="round"), args=[inner, places]) if self._is_result(inner):
-                    return self._claim(inner, other, tolerance=0.5 * 10.0 ** -_number(places, test))
+                    return self._claim(inner, other, tolerance=_half_unit(places, test))
                 case ast.Call(func=ast.Name(id=name), args=[inner]) if name in KEEPS_VALUE and self._is_result(inner):
                     return self._claim(inner, None)
         raise _Property(quoted(test))
@@ -275,8 +282,20 @@ def _called(function: ast.expr) -> str:
     return ""
 
 
-def _number(node: ast.expr, test: ast.expr) -> float:
+def _half_unit(places: ast.expr, test: ast.expr) -> float:
+    """What rounding to so many decimal places may change."""
     try:
-        return float(literal(node))
-    except (NotLiteral, TypeError, ValueError):
+        return 0.5 * math.pow(10.0, -_number(places, test))
+    except OverflowError:
         raise _Property(quoted(test)) from None
+
+
+def _number(node: ast.expr, test: ast.expr) -> float:
+    """The finite number that the text gives."""
+    try:
+        number: float = float(literal(node))
+    except (NotLiteral, TypeError, ValueError, OverflowError):
+        raise _Property(quoted(test)) from None
+    if not math.isfinite(number):
+        raise _Property(quoted(test))
+    return number

@@ -1,6 +1,7 @@
 """What a source makes of one row: the problem, and where the tests' values are not written down, how to learn them."""
 
 import json
+import sys
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
@@ -79,7 +80,7 @@ def with_tests(draft: Draft, tests: list[Test], left_out: Counter[str]) -> Draft
 def largest(value: Any) -> float:
     """The largest size of a number in a JSON value. Our tolerance grows with the value, an assert's does not."""
     if isinstance(value, int | float):
-        return abs(value)
+        return min(abs(value), sys.float_info.max)
     parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else []
     return max(map(largest, parts), default=0.0)
 

@@ -9,6 +9,7 @@ from dc_tools.curate.literals import read_data
 
 MOST_TIME_S, MOST_MEMORY_MB = 3600.0, 1 << 20
 MIB = 1 << 20
+MOST_AMOUNT = 1 << 62
 _AMOUNT = re.compile(r"\s*([0-9]*\.?[0-9]+)\s*([a-z]*)", re.IGNORECASE)
 _SECONDS = {"ms": 1e-3, "milliseconds": 1e-3, "millisecond": 1e-3, "minutes": 60.0, "minute": 60.0, "min": 60.0}
 _MEGABYTES = {
@@ -45,4 +46,4 @@ def _amount(value: Any, units: dict[str, float]) -> float | None:
         value = float(found[1]) * units.get(found[2].lower(), 1.0) if found else None
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value) if 0 < value < math.inf else None
+    return float(min(value, MOST_AMOUNT)) if 0 < value < math.inf else None

@@ -11,7 +11,7 @@ from itertools import islice
 from typing import Any
 
 from dc_tools.curate.reasons import Reason
-from dc_tools.curate.syntax import quoted
+from dc_tools.curate.syntax import holds_long_number, quoted
 from dc_tools.curate.unpack import Unreadable
 
 MOST_CHARACTERS = 1 << 28
@@ -81,7 +81,11 @@ def _literal(text: str, what: str, not_json: str) -> Any:
         raise Unreadable(Reason.UNSAFE_PAYLOAD, f"{what}: a Python literal of {parts} parts, more than {MOST_PARTS}")
     try:
         tree = ast.parse(text.strip(), mode="eval")
+        if holds_long_number(text, tree):
+            raise Unreadable(Reason.PARSE_ERROR, f"{what}: a number of thousands of digits")
         return ast.literal_eval(tree)
+    except Unreadable:
+        raise
     except (RecursionError, MemoryError):
         raise _too_deep(what) from None
     except SyntaxError as error:

@@ -8,10 +8,10 @@ from typing import Any
 import msgspec
 
 from dc_tools.core.records import Entry, Limits, Mode, Status
-from dc_tools.curate.asserts import make_test
+from dc_tools.curate.asserts import as_float, make_test
 from dc_tools.curate.draft import Draft, Script, with_tests
 from dc_tools.curate.reasons import Reason, Refusal
-from dc_tools.curate.syntax import json_value
+from dc_tools.curate.syntax import NotJson, json_value
 from dc_tools.sandbox.execution import OK
 from dc_tools.sandbox.judge import Execution, Program
 
@@ -58,9 +58,13 @@ def learned(draft: Draft, execution: Execution) -> Draft | Refusal:
     values = [value for _, value in pairs]
     if draft.checks.truth and any(type(value) is not bool for value in values):
         return Refusal(Reason.NEEDS_CHECKER, "an assert of truth alone, about values that are not all true or false")
-    if draft.checks.tolerance is not None:
-        pairs = [(given, float(value) if type(value) is int else value) for given, value in pairs]
-    return with_tests(draft, [make_test(given, value) for given, value in pairs], left_out)
+    tests = []
+    for given, value in pairs:
+        try:
+            tests.append(make_test(given, value if draft.checks.tolerance is None else as_float(value)))
+        except NotJson as error:
+            left_out[str(error)] += 1
+    return with_tests(draft, tests, left_out)
 
 
 def _pair(given: str, value: str) -> tuple[list[Any], Any]:

@@ -2,12 +2,16 @@
 
 import ast
 import math
+import re
 from dataclasses import dataclass
 from typing import Any
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 SHOWN = 80
 """Characters of source that a message quotes."""
+MOST_BITS = 14_000
+"""Of an integer. Python writes no number of more than 4300 digits in decimal, and reads one only in another base."""
+_OTHER_BASE = re.compile(r"(?<![0-9A-Za-z_])0[xXoObB][0-9A-Fa-f_]{3000}")
 
 
 class NotPython(ValueError):
@@ -25,13 +29,24 @@ class NotJson(ValueError):
 def parse(code: str) -> ast.Module:
     """The syntax tree of `code`. Errors: `NotPython`."""
     try:
-        return ast.parse(code)
+        tree = ast.parse(code)
     except SyntaxError as error:
         raise NotPython(f"line {error.lineno}: {error.msg}") from None
     except ValueError as error:
         raise NotPython(str(error)) from None
     except (RecursionError, MemoryError):
         raise NotPython("nested too deeply") from None
+    if holds_long_number(code, tree):
+        raise NotPython("a number of thousands of digits")
+    return tree
+
+
+def holds_long_number(code: str, tree: ast.AST) -> bool:
+    """Whether `code`, whose tree is given, has an integer that Python reads but does not write."""
+    if not _OTHER_BASE.search(code):
+        return False
+    constants = (node.value for node in ast.walk(tree) if isinstance(node, ast.Constant))
+    return any(isinstance(value, int) and value.bit_length() > MOST_BITS for value in constants)
 
 
 def quoted(node: ast.AST) -> str:

@@ -43,7 +43,7 @@ def read_typed(held: Any, what: str) -> list[Typed]:
     """The tests in a list of objects. Errors: `Unreadable`."""
     try:
         return msgspec.convert(held, list[Typed])
-    except (msgspec.ValidationError, RecursionError) as error:
+    except (msgspec.ValidationError, UnicodeError, RecursionError) as error:
         raise Unreadable(Reason.PARSE_ERROR, f"{what}: {error}") from None
 
 

@@ -1,12 +1,13 @@
 """One file for each raw format: a row in, a draft or a refusal out. A row of the wrong types is a `BadLine`."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from dc_tools.core.errors import BadLine
-from dc_tools.core.records import Line
+from dc_tools.core.records import Line, encode
 from dc_tools.curate.draft import Draft
 from dc_tools.curate.formats import Format, chosen, keys_of
-from dc_tools.curate.reasons import Refusal
+from dc_tools.curate.reasons import Reason, Refusal
 from dc_tools.curate.sources import (
     apps,
     codecontests,
@@ -53,4 +54,19 @@ def draft(line: Line, wanted: Format) -> Draft | Refusal:
     format_ = chosen(wanted, keys_of(line.fields))
     if not isinstance(format_, Format):
         raise BadLine(format_)
-    return SOURCES[format_](line)
+    try:
+        return _writable(SOURCES[format_](line))
+    except RecursionError:
+        return Refusal(Reason.PARSE_ERROR, "the row holds what is nested too deeply")
+
+
+def _writable(found: Draft | Refusal) -> Draft | Refusal:
+    """`found`, if a record can hold it: Python literals have strings and numbers that no JSON line has."""
+    if isinstance(found, Refusal):
+        return replace(found, detail=found.detail.encode("utf-8", "backslashreplace").decode())
+    try:
+        if found.own is None:
+            encode(found.problem)
+    except TypeError as error:
+        return Refusal(Reason.PARSE_ERROR, f"a value that a record cannot hold: {error}")
+    return found

@@ -107,8 +107,15 @@ def _statement(row: Row) -> str:
     return "\n\n".join((f"## {name}\n\n" if name else "") + text.strip() for name, text in parts if text)
 
 
+def _start(seconds: int) -> datetime | None:
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (OverflowError, ValueError, OSError):  # a number that is no time
+        return None
+
+
 def _problem(row: Row, line: Line, statement: str) -> Problem:
-    start = datetime.fromtimestamp(row.contest_start, UTC) if row.contest_start else None
+    start = _start(row.contest_start) if row.contest_start else None
     facts = {"title": row.title, "official_tests_complete": row.official_tests_complete}
     has_url = row.contest_id is not None and row.index
     return Problem(

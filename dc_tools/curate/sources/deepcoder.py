@@ -60,7 +60,7 @@ def _function(row: Row) -> str | None:
     value = read_data(held, "metadata") if isinstance(held, str) and held.strip() else held or {}
     try:
         return msgspec.convert(value, Named).func_name
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, UnicodeError) as error:
         raise Unreadable(Reason.PARSE_ERROR, f"metadata: {error}") from None
 
 

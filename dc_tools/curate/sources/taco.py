@@ -74,7 +74,7 @@ def with_tests(problem: Problem, held: Any, starter_code: str) -> Draft | Refusa
 def _pictures(row: Row) -> Refusal | None:
     """TACO counts a statement's pictures and has left them out."""
     count = str(row.picture_num).partition(".")[0]
-    if not count.isdecimal() or int(count) == 0:
+    if not count.isdecimal() or not count.strip("0"):
         return None
     return Refusal(Reason.IMAGE, f"the row lacks {count} picture{'s' * (count != '1')} of its statement")
 
