@@ -21,7 +21,8 @@ from dc_tools.curate.draft import Draft
 from dc_tools.curate.formats import Format
 from dc_tools.curate.reasons import Reason, Refusal
 from dc_tools.curate.recording import NO_ARGUMENTS, learned, recorder_program
-from dc_tools.curate.verify import SandboxFault, facts_of, verified
+from dc_tools.curate.runs import SandboxFault
+from dc_tools.curate.verify import facts_of, verified
 from dc_tools.sandbox.judge import JudgePool
 
 LEFT_OUT = "tests_left_out"

@@ -1,24 +1,17 @@
 """What running the reference solution shows: that it solves its tests, twice alike, and which branches they take."""
 
+from dataclasses import dataclass
 from typing import Any
 
-from msgspec import structs
-
-from dc_tools.core.records import Checker, CheckerType, Limits, Mode, Problem, Status, Verdict
+from dc_tools.core.records import Checker, CheckerType, Mode, Problem, Status, Verdict
 from dc_tools.curate.coverage import Coverage, NotCovered, probed
 from dc_tools.curate.reasons import Reason, Refusal
+from dc_tools.curate.runs import SandboxFault, all_together, each_alone
 from dc_tools.sandbox.compare import difference, value_difference
 from dc_tools.sandbox.execution import OK
-from dc_tools.sandbox.judge import Executions, JudgePool, program_of
+from dc_tools.sandbox.judge import Executions, JudgePool
 
 SHOWN = 60
-PROBED_TIME = 3.0
-"""Times the CPU limit that the program with probes may take: the limit itself was held without them."""
-
-
-class SandboxFault(Exception):
-    """The sandbox could not run the program; says nothing of the program."""
-
 
 def verified(problem: Problem, code: str, pool: JudgePool) -> tuple[Verdict, Coverage | Refusal]:
     """The verdict on a reference, and its branch coverage where it passes all tests in two runs; else why not.
@@ -28,21 +21,40 @@ def verified(problem: Problem, code: str, pool: JudgePool) -> tuple[Verdict, Cov
     first = _judged(problem, code, pool)
     if first.status is not Status.AC:
         return first, _failed(problem, first, _judged(problem, code, pool))
-    return first, _covered(problem, code, pool)
+    return first, _covered(problem, code, first.time_s, pool)
 
 
-def _covered(problem: Problem, code: str, pool: JudgePool) -> Coverage | Refusal:
+def _covered(problem: Problem, code: str, spent_s: float, pool: JudgePool) -> Coverage | Refusal:
     """The coverage of an accepted reference, by a second run; a refusal where that one says something else."""
     try:
         program = probed(code)
     except NotCovered as error:
         return Refusal(Reason.COVERAGE_LOW, f"cannot be measured: {error}")
-    second = _executed(problem, program.code, pool, probes=max(1, len(program.is_branch)))
-    refusal = _disagreement(problem, [test.output for test in problem.tests], second, problem.checker)
-    if not refusal and problem.checker.type is not CheckerType.DEFAULT:
-        third = _executed(problem, code, pool)
-        refusal = _disagreement(problem, [run.output for run in second.runs], third, Checker())
-    return refusal or program.coverage(second.probes)
+    runs = _Again(problem, pool, spent_s)
+    probes = max(1, len(program.is_branch))
+    second = runs.agreed(program.code, [test.output for test in problem.tests], problem.checker, probes)
+    if isinstance(second, Executions) and problem.checker.type is not CheckerType.DEFAULT:
+        third = runs.agreed(code, [run.output for run in second.runs], Checker())
+        return third if isinstance(third, Refusal) else program.coverage(second.probes)
+    return second if isinstance(second, Refusal) else program.coverage(second.probes)
+
+
+@dataclass(frozen=True)
+class _Again:
+    """Further runs of an accepted reference, which took `spent_s` of CPU."""
+
+    problem: Problem
+    pool: JudgePool
+    spent_s: float
+
+    def agreed(self, code: str, wanted: list[str], checker: Checker, probes: int = 0) -> Executions | Refusal:
+        """Runs that give what is wanted: in one process where that will do, else in a process a test."""
+        inputs = [test.input for test in self.problem.tests]
+        at_once = all_together(self.problem, code, inputs, self.pool, spent_s=self.spent_s, probes=probes)
+        if at_once and not _disagreement(self.problem, wanted, at_once, checker):
+            return at_once
+        alone = each_alone(self.problem, code, inputs, self.pool, probes=probes)
+        return _disagreement(self.problem, wanted, alone, checker) or alone
 
 
 def facts_of(place: int, verdict: Verdict) -> dict[str, Any]:
@@ -55,17 +67,6 @@ def _judged(problem: Problem, code: str, pool: JudgePool) -> Verdict:
     if verdict.status is Status.IE:
         raise SandboxFault(verdict.message)
     return verdict
-
-
-def _executed(problem: Problem, code: str, pool: JudgePool, probes: int = 0) -> Executions:
-    program = program_of(problem, code)
-    if probes:
-        limits = Limits(problem.limits.time_s * PROBED_TIME, problem.limits.memory_mb)
-        program = structs.replace(program, probes=probes, limits=limits)
-    done = pool.execute(program, [test.input for test in problem.tests])
-    if any(run.status == Status.IE for run in done.runs):
-        raise SandboxFault(done.runs[-1].message)
-    return done
 
 
 def _failed(problem: Problem, first: Verdict, second: Verdict) -> Refusal:

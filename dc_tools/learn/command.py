@@ -35,7 +35,7 @@ def main(
     import os
     from pathlib import Path
 
-    from dc_tools.learn.environment import prepare_for_ray
+    from dc_tools.core.cluster import prepare_for_ray
     from dc_tools.learn.recipe import load_recipe, parse_settings
 
     if model is None:

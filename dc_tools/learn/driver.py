@@ -1,22 +1,17 @@
 """The training loop, over Ray: one trainer that also samples, one judge with its sandboxes, one readable loop.
 
-A step is: sample, judge, write the rollouts down, learn from what was written, log. Ray is home here alone.
+A step is: sample, judge, write the rollouts down, learn from what was written, log.
 """
 
 import contextlib
-import os
-import shutil
-import socket
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import ray
 
+from dc_tools.core.cluster import connected
 from dc_tools.core.errors import CannotRun, DcError
 from dc_tools.core.extract import extract_code
 from dc_tools.core.records import Finish, Line, Problem, Rollout, Status, Verdict
@@ -28,8 +23,6 @@ from dc_tools.rollout.prompts import PromptStyle, render
 from dc_tools.sandbox.judge import JudgePool
 
 NO_CODE = "the answer has no code block"
-PROBE_S = 3.0
-OBJECT_STORE_BYTES = 256 << 20
 LESS_MEMORY = "lower token_budget or sample_batch, or train an adapter (--set lora_rank=16)"
 
 
@@ -128,61 +121,10 @@ def cluster(
     model: str, recipe: Recipe, *, address: str | None, device: str, judges: int, deadline_s: float
 ) -> Iterator[Cluster]:
     """The actors, on the cluster at `address`, or on one of our own that ends with us."""
-    with _ray(address):
+    with connected(address):
         gpus = 1 if ray.cluster_resources().get("GPU", 0) >= 1 and device != "cpu" else 0
         trainer = ray.remote(num_cpus=1, num_gpus=gpus)(TrainerActor).remote()
         judge = ray.remote(num_cpus=1)(Judge).remote(judges)
         actors = Cluster(trainer, judge, recipe, deadline_s)
         actors.wait(trainer.open.remote(model, recipe, device), "the model")
         yield actors
-
-
-@contextlib.contextmanager
-def _ray(address: str | None) -> Iterator[None]:
-    """Ray, up and down. A thread of its own starts it, and lives as long: there it leaves our signal handlers alone."""
-    options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
-    folder = None
-    if address:
-        _probe(address)
-        options["address"] = address
-    else:
-        folder = _own_folder()
-        options |= {
-            "address": "local", "num_cpus": max(2, len(os.sched_getaffinity(0))), "include_dashboard": False,
-            "object_store_memory": OBJECT_STORE_BYTES, "_temp_dir": str(folder),
-        }
-    try:
-        with ThreadPoolExecutor(1) as starter:
-            starting = starter.submit(ray.init, **options)
-            try:
-                starting.result()
-                yield
-            finally:
-                wait([starting])
-                ray.shutdown()
-    finally:
-        if folder:
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _probe(address: str) -> None:
-    """Fail at once where nothing listens: ray.init would try for minutes."""
-    host, colon, port = address.removeprefix("ray://").rpartition(":")
-    if not colon or not port.isdigit():
-        raise CannotRun(f"--ray-address {address}: expected HOST:PORT")
-    try:
-        socket.create_connection((host, int(port)), PROBE_S).close()
-    except OSError as error:
-        raise CannotRun(f"--ray-address {address}: nothing answers there: {error.strerror or error}") from error
-
-
-def _own_folder() -> Path:
-    """A short-named folder for the files of our cluster; those of killed runs are swept."""
-    base = Path(tempfile.gettempdir())
-    if len(str(base)) > 30:
-        base = Path("/tmp")  # the cluster's sockets have at most 107 bytes of name
-    for old in base.glob("dc-ray-*"):
-        pid = old.name.removeprefix("dc-ray-")
-        if pid.isdigit() and not Path(f"/proc/{pid}").exists() and old.stat().st_uid == os.getuid():
-            shutil.rmtree(old, ignore_errors=True)
-    return base / f"dc-ray-{os.getpid()}"

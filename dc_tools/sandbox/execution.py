@@ -24,6 +24,9 @@ class Program(Struct):
     limits: Limits = field(default_factory=Limits)
     probes: int = 0
     """Bytes of the buffer `__probes__` that the program finds among its globals (Python)."""
+    together: bool = False
+    """Each input is a JSON list of argument lists and each output the list of values: one process makes all calls, on
+    a module that is executed once. Isolated sessions only."""
     lang: str = "python"
     """A name from sandbox/languages.py."""
     argv: list[str] = []

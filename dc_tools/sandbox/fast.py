@@ -38,7 +38,9 @@ _FUNCTION_SAMPLE = b"def f(numbers):\n    return [str(x) for x in sorted(numbers
 
 def rehearse() -> None:
     """Run small programs of ours, so that what every program needs is warm before the first fork."""
-    entry: dict[str, object] = {"fn_name": "f", "class_name": None, "arg_types": [], "return_type": "json"}
+    entry: dict[str, object] = {
+        "fn_name": "f", "class_name": None, "arg_types": [], "return_type": "json", "together": False,
+    }
     for source, data, job in (
         (_STDIN_SAMPLE, b"3\n1 2 3\n1\n5\n", {"entry": None, "argv": []}),
         (_FUNCTION_SAMPLE, b"[[3,1,2]]", {"entry": entry, "argv": []}),

@@ -247,7 +247,7 @@ def _job(program: Program) -> dict[str, Any]:
         "files": _texts(program.files),
         "entry": entry and {
             "fn_name": entry.fn_name, "class_name": entry.class_name,
-            "arg_types": entry.arg_types, "return_type": entry.return_type,
+            "arg_types": entry.arg_types, "return_type": entry.return_type, "together": program.together,
         },
         "time_s": program.limits.time_s, "wall_s": program_wall_s(program.limits),
         "memory_mb": program.limits.memory_mb, "output_bytes": OUTPUT_BYTES, "probes": program.probes,

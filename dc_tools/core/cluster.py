@@ -1,0 +1,158 @@
+"""Ray: joining a cluster or starting one of our own, and spreading independent work over one that is there.
+
+Ray is imported inside the functions, after the variables that it reads then are set.
+"""
+
+import contextlib
+import os
+import secrets
+import shutil
+import socket
+import tempfile
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from pathlib import Path
+from typing import Any, TypeVar
+
+import dc_tools
+from dc_tools.core.errors import CannotRun, DcError, missing_extra
+
+A = TypeVar("A")
+B = TypeVar("B")
+C = TypeVar("C")
+
+PROBE_S = 3.0
+OBJECT_STORE_BYTES = 256 << 20
+AHEAD = 4
+"""Pieces for each CPU of the cluster that may be under way or waiting for their turn to be taken."""
+RETRIES = 4
+"""Times a piece is begun again elsewhere after its process or its node was lost."""
+LOOK_S = 2.0
+"""How often to look whether the cluster still has a CPU for us."""
+WITHOUT_CPU_S = 60.0
+"""How long a cluster may be without any CPU before the run ends."""
+
+
+def prepare_for_ray(address: str | None) -> None:
+    """Environment for joining `address`, or for a cluster of our own where it is None; what the user set stays."""
+    os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    if address is None:
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))  # else Ray leaves one in the home folder
+
+
+@contextlib.contextmanager
+def connected(address: str | None) -> Iterator[None]:
+    """Ray at `address`, or, where it is None, a cluster of our own that ends with the block. Errors: `CannotRun`.
+
+    A thread of its own starts it, and lives as long: there it leaves our signal handlers alone.
+    """
+    prepare_for_ray(address)
+    try:
+        import ray
+    except ImportError:
+        raise missing_extra("ray", "train") from None
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+    folder = None
+    if address:
+        _probe(address)
+        options["address"] = address
+    else:
+        folder = _own_folder()
+        options |= {
+            "address": "local", "num_cpus": max(2, len(os.sched_getaffinity(0))), "include_dashboard": False,
+            "object_store_memory": OBJECT_STORE_BYTES, "_temp_dir": str(folder),
+        }
+    try:
+        with ThreadPoolExecutor(1) as starter:
+            starting = starter.submit(ray.init, **options)
+            try:
+                starting.result()
+                yield
+            finally:
+                wait([starting])
+                ray.shutdown()
+    finally:
+        if folder:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def spread(function: Callable[[C, A], B], shared: C, items: Iterable[A]) -> Iterator[B]:
+    """`function(shared, item)` over `items` on the CPUs of the connected cluster; results in the order of the items.
+
+    `function` is one that the nodes can import. A piece whose process or node is lost is done again elsewhere, up to
+    `RETRIES` times; nodes that join are used. Errors: those of `function` where they are ours; `CannotRun` for others,
+    for nodes of another version, and where the cluster is without a CPU for `WITHOUT_CPU_S`.
+    """
+    import ray
+
+    task = ray.remote(num_cpus=1, max_retries=RETRIES, scheduling_strategy="SPREAD")(_answer)
+    common = ray.put(shared)
+    waiting: deque[Any] = deque()
+    for item in items:
+        waiting.append(task.remote(dc_tools.__version__, function, common, item))
+        if len(waiting) >= AHEAD * max(1, cpus()):
+            yield _result(waiting.popleft())
+    while waiting:
+        yield _result(waiting.popleft())
+
+
+def cpus() -> int:
+    """CPUs of the nodes that are alive."""
+    import ray
+
+    return int(ray.cluster_resources().get("CPU", 0))
+
+
+def _answer(version: str, function: Callable[[C, A], B], shared: C, item: A) -> B:
+    """What a node does."""
+    if version != dc_tools.__version__:
+        raise CannotRun(f"a node of the cluster has dc_tools {dc_tools.__version__}, this is {version}")
+    return function(shared, item)
+
+
+def _result(reference: Any) -> Any:
+    import ray
+
+    idle_s = 0.0
+    while not ray.wait([reference], timeout=LOOK_S)[0]:
+        idle_s = 0.0 if cpus() else idle_s + LOOK_S
+        if idle_s > WITHOUT_CPU_S:
+            raise CannotRun(f"the Ray cluster has had no CPU for {WITHOUT_CPU_S:.0f} s: have its nodes died?")
+    try:
+        return ray.get(reference)
+    except ray.exceptions.RayTaskError as error:
+        cause = error.cause
+        if isinstance(cause, DcError):
+            raise type(cause)(str(cause)) from error
+        if isinstance(cause, ModuleNotFoundError):
+            raise CannotRun(f"a node of the cluster lacks what this one has: {cause}") from error
+        raise CannotRun(f"on the Ray cluster: {type(cause).__name__}: {cause}") from error
+    except ray.exceptions.RayError as error:
+        first = str(error).strip().splitlines()[0]
+        raise CannotRun(f"a piece was lost {RETRIES + 1} times on the Ray cluster (out of memory?): {first}") from error
+
+
+def _probe(address: str) -> None:
+    """Fail at once where nothing listens: ray.init would try for minutes."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if not colon or not port.isdigit():
+        raise CannotRun(f"--ray-address {address}: expected HOST:PORT")
+    try:
+        socket.create_connection((host, int(port)), PROBE_S).close()
+    except OSError as error:
+        raise CannotRun(f"--ray-address {address}: nothing answers there: {error.strerror or error}") from error
+
+
+def _own_folder() -> Path:
+    """A short-named folder for the files of our cluster; those of killed runs are swept."""
+    base = Path(tempfile.gettempdir())
+    if len(str(base)) > 30:
+        base = Path("/tmp")  # the cluster's sockets have at most 107 bytes of name
+    for old in base.glob("dc-ray-*"):
+        pid = old.name.removeprefix("dc-ray-")
+        if pid.isdigit() and not Path(f"/proc/{pid}").exists() and old.stat().st_uid == os.getuid():
+            shutil.rmtree(old, ignore_errors=True)
+    return base / f"dc-ray-{os.getpid()}"
