@@ -33,7 +33,8 @@ def function(constraints: str, *inputs: object, starter: str = "def f(nums, s, n
 
 
 def stdin(description: str, *inputs: str) -> list[str]:
-    one = Problem("p", [Test(given, "0") for given in inputs], statement=f"Do it.\n\nInput\n\n{description}\n\nOutput\n")
+    one = Problem("p", [Test(given, "0") for given in inputs])
+    one.statement = f"Do it.\n\nInput\n\n{description}\n\nOutput\n"
     return [each.what for each in out_of_bounds(one)]
 
 
