@@ -8,8 +8,9 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
 from multiprocessing import get_context
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from dc_tools.core.errors import CannotRun
 
@@ -22,15 +23,33 @@ def default_workers() -> int:
     return len(os.sched_getaffinity(0))
 
 
+@dataclass(frozen=True)
+class Piece(Generic[B]):
+    """Work under way, and the memory that it holds until its result is taken, bytes."""
+
+    future: "Future[B]"
+    size: int
+
+
 def ordered(futures: Iterable["Future[B]"], in_flight: int) -> Iterator[B]:
-    """Results of lazily made `futures` in order, never more than `in_flight` of them unfinished ahead of the reader."""
-    waiting: deque[Future[B]] = deque()
-    for future in futures:
-        waiting.append(future)
-        if len(waiting) >= in_flight:
-            yield waiting.popleft().result()
+    """Results of lazily made `futures` in order, never more than `in_flight` of them ahead of the reader."""
+    return ordered_within((Piece(future, 0) for future in futures), in_flight, 0)
+
+
+def ordered_within(pieces: Iterable[Piece[B]], in_flight: int, most: int) -> Iterator[B]:
+    """Results of lazily made `pieces` in order, never more than `in_flight`, or than `most` bytes and one more, ahead
+    of the reader."""
+    waiting: deque[Piece[B]] = deque()
+    held = 0
+    for piece in pieces:
+        waiting.append(piece)
+        held += piece.size
+        while waiting and (len(waiting) >= in_flight or held > most):
+            first = waiting.popleft()
+            held -= first.size
+            yield first.future.result()
     while waiting:
-        yield waiting.popleft().result()
+        yield waiting.popleft().future.result()
 
 
 def ordered_map(

@@ -7,7 +7,7 @@ hold for all seven commands (order, journal, rejects, counts, manifest) happens 
 import heapq
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -218,8 +218,8 @@ class Run:
                 continue
             yield line, value
 
-    def read_raw(self) -> Iterator[Line]:
-        """Input lines as they come; on a resumed run those not yet accounted for."""
+    def read_raw(self, skipped: Callable[[Line], object] = lambda line: None) -> Iterator[Line]:
+        """Input lines as they come; on a resumed run those not yet accounted for, while `skipped` gets the others."""
         limit = self.options.limit
         if limit == 0:
             return
@@ -227,6 +227,8 @@ class Run:
             if line.index >= self._skip:
                 self.counts.read += 1
                 yield line
+            else:
+                skipped(line)
             if limit is not None and line.index + 1 >= limit:
                 return
 

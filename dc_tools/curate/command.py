@@ -20,7 +20,9 @@ def _print_schema(asked: bool) -> None:
         raise typer.Exit
 
 
-@command("dc-curate", dropped="dropped", content_flags=frozenset({"difficulty_from"}))
+@command(
+    "dc-curate", dropped="dropped", content_flags=frozenset({"difficulty_from"}), free_flags=frozenset({"ray_address"})
+)
 def main(
     run: Run,
     format: Annotated[Format, typer.Option(help="The rows' format; auto decides row by row.")] = Format.AUTO,
@@ -37,6 +39,12 @@ def main(
         str, typer.Option(help="Share of them accepted, LOW:HIGH, for a problem to be kept.")
     ] = "0.05:0.95",
     verify: Annotated[bool, typer.Option(help="Run the solution on its tests, twice, and measure coverage.")] = True,
+    expand: Annotated[
+        int, typer.Option(min=0, help="Make up to so many further tests a problem, checked by its solutions.")
+    ] = 0,
+    ray_address: Annotated[
+        str | None, typer.Option(help="Run on all CPUs of this Ray cluster, HOST:PORT, instead of --workers.")
+    ] = None,
     print_schema: Annotated[
         bool, typer.Option("--print-schema", is_eager=True, callback=_print_schema, help="Print the record's schema.")
     ] = False,
@@ -48,14 +56,25 @@ def main(
     with what was measured in `curation`; it is dropped, with the reason, for: too few tests, a complex or failing or
     nondeterministic solution, branches that no test takes, tests that are not JSON or not equalities, a picture, a
     dialogue, a payload that is not mere data. Where test code must be run to be understood, and for verification,
-    programs run in the sandbox only.
+    programs run in the sandbox only. With --expand, a problem of few tests, or whose tests leave branches out, gets
+    further ones: mutated inputs with the output on which two verified solutions, or two runs of the only one, agree.
     """
+    import contextlib
+
+    from dc_tools.core.cluster import connected
     from dc_tools.curate.difficulty import read_difficulty
+    from dc_tools.curate.examination import Settings
     from dc_tools.curate.report import table
-    from dc_tools.curate.stage import Settings, curate
+    from dc_tools.curate.seen import Seen
+    from dc_tools.curate.stage import curate, remember
 
     difficulty = read_difficulty(difficulty_from, keep_rate) if difficulty_from else None
-    settings = Settings(format, min_tests, max_complexity, min_coverage, verify, max_solutions, difficulty)
-    run.write(curate(run.read_raw(), settings, run.options.workers))
+    settings = Settings(
+        format, min_tests, max_complexity, min_coverage, verify, max_solutions, difficulty, expand, run.options.seed
+    )
+    seen = Seen()
+    with connected(ray_address) if ray_address else contextlib.nullcontext():
+        lines = run.read_raw(skipped=lambda line: remember(line, format, seen))
+        run.write(curate(lines, settings, run.options.workers, on_cluster=bool(ray_address), seen=seen))
     for row in table(run.counts):
         run.say(row)

@@ -21,11 +21,14 @@ def verified(problem: Problem, code: str, pool: JudgePool) -> tuple[Verdict, Cov
     first = _judged(problem, code, pool)
     if first.status is not Status.AC:
         return first, _failed(problem, first, _judged(problem, code, pool))
-    return first, _covered(problem, code, first.time_s, pool)
+    return first, covered(problem, code, pool, spent_s=first.time_s)
 
 
-def _covered(problem: Problem, code: str, spent_s: float, pool: JudgePool) -> Coverage | Refusal:
-    """The coverage of an accepted reference, by a second run; a refusal where that one says something else."""
+def covered(problem: Problem, code: str, pool: JudgePool, *, spent_s: float) -> Coverage | Refusal:
+    """The coverage of an accepted reference, by a second run; a refusal where that one says something else.
+
+    `spent_s` is the CPU that the first run took.
+    """
     try:
         program = probed(code)
     except NotCovered as error:

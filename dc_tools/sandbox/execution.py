@@ -55,6 +55,8 @@ class Execution(Struct):
     """A TLE by wall time: the program slept or waited, or the machine was too busy to run it."""
     files: dict[str, bytes] = {}
     """What `Program.fetch` asked for and the run left."""
+    probes: bytes = b""
+    """The program's probes after this run and all before it."""
 
 
 class Executions(Struct):

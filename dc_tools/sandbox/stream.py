@@ -182,6 +182,7 @@ class IsolatedSession:
             status=status, message=message, time_s=round(cpu_s, 4), memory_mb=round(memory_mb, 1),
             output=output.decode("utf-8", "replace"), idle=ended_by == "wall", exit_code=None if ended_by else code,
             stderr=stderr[-_STDERR_BYTES:].decode("utf-8", "replace"), files=files,
+            probes=self.probes,
         )
 
 

@@ -13,9 +13,10 @@ from dc_tools.core.records import Line
 from dc_tools.core.run import Dropped, Kept
 from dc_tools.curate import sources
 from dc_tools.curate.draft import Draft
+from dc_tools.curate.examination import Settings
 from dc_tools.curate.formats import Format
 from dc_tools.curate.reasons import Reason, Refusal
-from dc_tools.curate.stage import Settings, curated
+from dc_tools.curate.stage import curated
 from dc_tools.sandbox.judge import JudgePool
 
 FILE = Path(__file__).parents[2].parent / "shared" / "data" / "eval" / "HumanEvalPlus.jsonl.gz"
@@ -35,14 +36,14 @@ def pool() -> Iterator[JudgePool]:
 
 
 def kept(row: dict[str, Any], pool: JudgePool) -> dict[str, Any]:
-    found = curated(Line(json.dumps(row).encode()), Settings(), pool)
+    found = curated(Line(json.dumps(row).encode()), Settings(), pool).outcome
     assert isinstance(found, Kept), found.line.fields if isinstance(found, Dropped) else found
     record: dict[str, Any] = json.loads(found.line.to_bytes())
     return record
 
 
 def dropped(row: dict[str, Any], pool: JudgePool) -> tuple[str, str]:
-    found = curated(Line(json.dumps(row).encode()), Settings(), pool)
+    found = curated(Line(json.dumps(row).encode()), Settings(), pool).outcome
     assert isinstance(found, Dropped), found
     curation = json.loads(found.line.to_bytes())["curation"]
     return curation["reason"], curation["detail"]

@@ -11,10 +11,11 @@ from dc_tools.core.records import CheckerType, Line, Mode, TestKind
 from dc_tools.core.run import Dropped, Kept
 from dc_tools.curate import sources
 from dc_tools.curate.draft import Draft
+from dc_tools.curate.examination import Settings
 from dc_tools.curate.formats import Format
 from dc_tools.curate.pytests import as_check
 from dc_tools.curate.reasons import Reason, Refusal
-from dc_tools.curate.stage import Settings, curated
+from dc_tools.curate.stage import curated
 from dc_tools.sandbox.judge import JudgePool
 
 TEST = '''import pytest
@@ -65,7 +66,7 @@ def draft(row: dict[str, Any]) -> Draft:
 
 
 def with_left_out(row: dict[str, Any], pool: JudgePool) -> tuple[list[tuple[str, str]], dict[str, int]]:
-    found = curated(Line(json.dumps(row).encode()), Settings(min_tests=1), pool)
+    found = curated(Line(json.dumps(row).encode()), Settings(min_tests=1), pool).outcome
     assert isinstance(found, Kept), found.line.fields["curation"] if isinstance(found, Dropped) else found
     record = json.loads(found.line.to_bytes())
     pairs = [(each["input"], each["output"]) for each in record["tests"]]
@@ -225,5 +226,5 @@ def test_a_field_of_the_wrong_type_is_a_bad_line(change: dict[str, Any], path: s
 @pytest.mark.parametrize("depth", [300, 100_000])
 def test_tests_that_are_nested_too_deeply_are_dropped(depth: int, pool: JudgePool) -> None:
     row = with_test("def test_it():", f"    assert double({'-' * depth}1) == 2")
-    found = curated(Line(json.dumps(row).encode()), Settings(), pool)
+    found = curated(Line(json.dumps(row).encode()), Settings(), pool).outcome
     assert isinstance(found, Dropped)

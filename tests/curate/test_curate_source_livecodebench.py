@@ -15,9 +15,10 @@ from dc_tools.core.records import CheckerType, Line, Mode, TestKind
 from dc_tools.core.run import Dropped, Kept, Rejected
 from dc_tools.curate import sources
 from dc_tools.curate.draft import Draft
+from dc_tools.curate.examination import Settings
 from dc_tools.curate.formats import Format
 from dc_tools.curate.reasons import Reason, Refusal
-from dc_tools.curate.stage import Settings, curate
+from dc_tools.curate.stage import curate
 
 
 def cases(testtype: str, *pairs: tuple[str, str]) -> str:

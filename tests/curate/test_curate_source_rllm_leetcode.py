@@ -13,9 +13,10 @@ from dc_tools.core.records import CheckerType, Line, Mode, TestKind
 from dc_tools.core.run import Kept
 from dc_tools.curate import sources
 from dc_tools.curate.draft import Draft
+from dc_tools.curate.examination import Settings
 from dc_tools.curate.formats import Format, chosen
 from dc_tools.curate.reasons import Reason, Refusal
-from dc_tools.curate.stage import Settings, curated
+from dc_tools.curate.stage import curated
 from dc_tools.sandbox.judge import JudgePool
 
 FILE = Path(__file__).parents[2].parent / "shared" / "data" / "raw" / "rllm_leetcode_train.json.gz"
@@ -99,7 +100,7 @@ def test_test_code_that_must_be_run_finds_the_names_that_leetcode_gives(pool: Ju
     loop = "    for n in range(5):\n        assert candidate(n, of=[n]) == n * 1.5\n"
     code = f"def check(candidate):\n{loop}\ncheck(Solution().half)"
     solution = f"{STARTER}        return pow(n, 1, None) / 2 + sum(of)\n"
-    found = curated(Line(json.dumps({**with_tests(code), "solutions": solution}).encode()), Settings(), pool)
+    found = curated(Line(json.dumps({**with_tests(code), "solutions": solution}).encode()), Settings(), pool).outcome
     assert isinstance(found, Kept)
     tests = json.loads(found.line.to_bytes())["tests"]
     assert [(each["input"], each["output"]) for each in tests] == [

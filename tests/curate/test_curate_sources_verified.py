@@ -7,7 +7,8 @@ import pytest
 
 from dc_tools.core.records import Line
 from dc_tools.core.run import Dropped, Kept
-from dc_tools.curate.stage import Settings, curate
+from dc_tools.curate.examination import Settings
+from dc_tools.curate.stage import curate
 
 NUMBERS = range(1, 7)
 DOUBLE = "n = int(input())\nprint(2 * n)\n"

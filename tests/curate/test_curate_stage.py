@@ -12,10 +12,11 @@ from dc_tools.core.records import Line
 from dc_tools.core.run import Dropped, Kept, Outcome, Rejected
 from dc_tools.curate import sources
 from dc_tools.curate.draft import Draft
+from dc_tools.curate.examination import Settings
 from dc_tools.curate.formats import Format
 from dc_tools.curate.reasons import Reason, Refusal
 from dc_tools.curate.recording import learned
-from dc_tools.curate.stage import Settings, curate, curated
+from dc_tools.curate.stage import curate, curated
 from dc_tools.sandbox.judge import Execution, JudgePool
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
@@ -49,7 +50,7 @@ def lines_of(rows: Iterable[dict[str, Any] | bytes]) -> list[Line]:
 
 
 def outcome(row: dict[str, Any] | bytes, pool: JudgePool, **settings: Any) -> Outcome:
-    return curated(lines_of([row])[0], Settings(**settings), pool)
+    return curated(lines_of([row])[0], Settings(**settings), pool).outcome
 
 
 def kept(row: dict[str, Any], pool: JudgePool, **settings: Any) -> dict[str, Any]:
