@@ -7,6 +7,7 @@ from msgspec import structs
 
 from dc_tools.core.records import Status, Test, TestKind, Verdict
 from dc_tools.curate import filters
+from dc_tools.curate.bounds import out_of_bounds
 from dc_tools.curate.complexity import complexity_of
 from dc_tools.curate.coverage import Coverage
 from dc_tools.curate.difficulty import Difficulty
@@ -43,6 +44,8 @@ class Examination:
     facts: dict[str, Any] = field(default_factory=dict)
     has_new_tests: bool = False
     """Whether tests were taken out or added, beside what the source itself left out."""
+    has_new_checker: bool = False
+    """Whether the statement asked for another checker than the row."""
 
     def refusal(self) -> Refusal | None:
         """The first filter's refusal, cheap filters first."""
@@ -61,6 +64,8 @@ class Examination:
     def _of_the_tests(self) -> Refusal | None:
         problem = self.draft.problem
         self._set_generated_tests_aside()
+        checker = filters.checker_for_order(problem)
+        self.has_new_checker, problem.checker = checker is not problem.checker, checker
         refusal = filters.one_answer(problem) or filters.contradicting_tests(problem)
         if refusal:
             return refusal
@@ -69,6 +74,9 @@ class Examination:
             self.draft.left_out["duplicate"] = len(problem.tests) - len(distinct)
             problem.tests = distinct
             self.has_new_tests = True
+        outside = out_of_bounds(problem)
+        if outside:
+            self.facts["out_of_bounds"] = {"tests": len({each.test for each in outside}), "first": outside[0].what}
         least = 1 if self._may_expand else self.settings.min_tests
         return filters.enough_tests(problem, least, self.draft.left_out) or filters.telling_tests(problem)
 
@@ -157,7 +165,11 @@ class Examination:
         agreeing = [place, *self._second(place, further)]
         codes = [problem.solutions[each].code for each in agreeing]
         missing = max(0, settings.min_tests - len(own))
-        made = expanded(problem, codes, settings.expand, self.pool, seed=f"{settings.seed}/{problem.id}", least=missing)
+        slowest_s = max((test.time_s for test in verdict.tests), default=0.0)
+        made = expanded(
+            problem, codes, settings.expand, self.pool, seed=f"{settings.seed}/{problem.id}", slowest_s=slowest_s,
+            least=missing,
+        )
         problem.tests = own + made.tests
         again = covered(problem, codes[0], self.pool, spent_s=self._spent_s(verdict, len(own)))
         if isinstance(again, Refusal):

@@ -11,7 +11,9 @@ from itertools import islice
 from random import Random
 from typing import Any
 
-from dc_tools.core.records import Checker, CheckerType, Mode, Problem, Test, TestKind
+from msgspec import structs
+
+from dc_tools.core.records import Checker, CheckerType, Limits, Mode, Problem, Test, TestKind
 from dc_tools.curate.coverage import NotCovered, probed
 from dc_tools.curate.mutation import mutants
 from dc_tools.curate.runs import each_alone
@@ -20,12 +22,14 @@ from dc_tools.sandbox.compare import difference, value_difference
 from dc_tools.sandbox.execution import OK
 from dc_tools.sandbox.judge import Execution, JudgePool
 
-ROUND = 16
-"""Inputs that are tried together."""
+ROUND = range(4, 17)
+"""Inputs that are tried together: as many as tests are wanted, within this."""
 ROUNDS = 16
 """Rounds for one problem, at most."""
 SHARE_OF_TIME = 0.5
 """Of the CPU limit that the reference may use on a new test: a slower machine shall accept it, too."""
+QUICK_S, SLOWER = 0.2, 2.0
+"""A new test may take that, or so many times the slowest one that is there."""
 OUTPUT_CHARACTERS = 1 << 16
 
 
@@ -49,21 +53,22 @@ class Expansion:
 
 
 def expanded(
-    problem: Problem, codes: list[str], most: int, pool: JudgePool, *, seed: str, least: int = 0
+    problem: Problem, codes: list[str], most: int, pool: JudgePool, *, seed: str, slowest_s: float, least: int = 0
 ) -> Expansion:
     """At most `most` new tests. `codes` is the reference, and a second verified solution where there is one.
 
     Inputs are tried in rounds; the rounds go on while they reach new branches or conditions, or fewer than `least`
-    tests have been made. Errors: `SandboxFault`.
+    tests have been made. `slowest_s` is the most CPU that the reference takes on a test. Errors: `SandboxFault`.
     """
     found = Expansion()
+    time_s = min(problem.limits.time_s * SHARE_OF_TIME, max(QUICK_S, SLOWER * slowest_s))
     try:
-        work = _Work(problem, codes, pool)
+        work = _Work(problem, codes, pool, time_s)
     except NotCovered:
         return found
     candidates = mutants(problem, Random(seed))
     for _ in range(ROUNDS):
-        inputs = list(islice(candidates, ROUND))
+        inputs = list(islice(candidates, min(max(most, ROUND.start), ROUND.stop - 1)))
         if not inputs or len(found.tests) >= most:
             break
         before = work.reached
@@ -76,8 +81,9 @@ def expanded(
 class _Work:
     """The solutions at work on new inputs."""
 
-    def __init__(self, problem: Problem, codes: list[str], pool: JudgePool) -> None:
-        self._problem, self._pool = problem, pool
+    def __init__(self, problem: Problem, codes: list[str], pool: JudgePool, time_s: float) -> None:
+        self._problem = structs.replace(problem, limits=Limits(time_s, problem.limits.memory_mb))
+        self._pool = pool
         self._code, self._other = codes[0], codes[-1]
         self._probed = probed(codes[0])
         self._checker = Checker() if problem.checker.type is CheckerType.CUSTOM else problem.checker
@@ -113,8 +119,7 @@ class _Work:
 
     def _is_answer(self, run: Execution) -> bool:
         """Whether a run gave what can be the expected output of a test."""
-        limit_s = self._problem.limits.time_s * SHARE_OF_TIME
-        if run.status != OK or run.time_s > limit_s or not run.output or len(run.output) > OUTPUT_CHARACTERS:
+        if run.status != OK or not run.output or len(run.output) > OUTPUT_CHARACTERS:
             return False
         if self._problem.mode is not Mode.FUNCTION:
             return bool(run.output.strip())

@@ -167,6 +167,8 @@ def _record(line: Line, draft: Draft, examination: Examination) -> Line:
         return Line(encode(problem), line.file, line.number, line.index)
     if examination.has_new_tests:
         draft.own.fields.put("tests", problem.tests)
+    if examination.has_new_checker:
+        draft.own.fields.put("checker", problem.checker)
     if draft.left_out:
         draft.own.fields.put("meta", problem.meta)
     return draft.own

@@ -6,6 +6,7 @@ from dataclasses import replace
 from dc_tools.core.errors import BadLine
 from dc_tools.core.records import Line, encode
 from dc_tools.curate.draft import Draft
+from dc_tools.curate.filters import self_contained
 from dc_tools.curate.formats import Format, chosen, keys_of
 from dc_tools.curate.reasons import Reason, Refusal
 from dc_tools.curate.sources import (
@@ -48,16 +49,20 @@ SOURCES: dict[Format, Callable[[Line], Draft | Refusal]] = {
 
 
 def draft(line: Line, wanted: Format) -> Draft | Refusal:
-    """What `line` holds, read as `wanted`. Errors: `BadLine` for a row of another or an unknown shape."""
+    """What `line` holds, read as `wanted`; a refusal, too, where its statement shows a picture or tells of a dialogue.
+
+    Errors: `BadLine` for a row of another or an unknown shape.
+    """
     if line.raw.startswith(b"["):
         raise BadLine("a JSON array where one object a line is read: jq -c '.[]' makes lines of it")
     format_ = chosen(wanted, keys_of(line.fields))
     if not isinstance(format_, Format):
         raise BadLine(format_)
     try:
-        return _writable(SOURCES[format_](line))
+        found = _writable(SOURCES[format_](line))
     except RecursionError:
         return Refusal(Reason.PARSE_ERROR, "the row holds what is nested too deeply")
+    return found if isinstance(found, Refusal) else self_contained(found.problem) or found
 
 
 def _writable(found: Draft | Refusal) -> Draft | Refusal:

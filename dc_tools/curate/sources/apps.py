@@ -10,7 +10,6 @@ from dc_tools.curate.origin import split_of, told
 from dc_tools.curate.reasons import Refusal
 from dc_tools.curate.solutions import solutions_of
 from dc_tools.curate.sources import taco
-from dc_tools.curate.statement import unusable
 from dc_tools.curate.unpack import Unreadable
 
 DATASET, LICENSE = "apps", "MIT"
@@ -31,9 +30,6 @@ class Row(msgspec.Struct):
 def draft(line: Line) -> Draft | Refusal:
     """The problem of one row."""
     row = line.decode(Row)
-    refusal = unusable(row.question)
-    if refusal:
-        return refusal
     split, name = split_of(line), str(row.problem_id)
     try:
         problem = Problem(

@@ -9,7 +9,6 @@ from dc_tools.curate.draft import Draft
 from dc_tools.curate.limits import limits_of
 from dc_tools.curate.origin import split_of
 from dc_tools.curate.reasons import Reason, Refusal
-from dc_tools.curate.statement import unusable
 from dc_tools.curate.stdin_tests import paired, stdin_draft
 from dc_tools.curate.unpack import Unreadable
 
@@ -58,7 +57,7 @@ class Row(msgspec.Struct):
 def draft(line: Line) -> Draft | Refusal:
     """The problem of one row."""
     row = line.decode(Row)
-    refusal = _files(row) or unusable(row.description)
+    refusal = _files(row)
     if refusal:
         return refusal
     try:

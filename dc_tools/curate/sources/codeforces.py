@@ -13,7 +13,6 @@ from dc_tools.curate.draft import Draft
 from dc_tools.curate.limits import limits_of
 from dc_tools.curate.origin import split_of
 from dc_tools.curate.reasons import Reason, Refusal
-from dc_tools.curate.statement import unusable
 from dc_tools.curate.stdin_tests import Case, stdin_draft
 from dc_tools.curate.syntax import NotPython, parse
 
@@ -57,7 +56,7 @@ def draft(line: Line) -> Draft | Refusal:
     """The problem of one row."""
     row = line.decode(Row)
     statement = _statement(row)
-    refusal = _unusable(row) or unusable(statement)
+    refusal = _unusable(row)
     if refusal:
         return refusal
     checker = _checker(row)

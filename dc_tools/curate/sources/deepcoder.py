@@ -18,7 +18,7 @@ from dc_tools.curate.origin import content_name, split_of
 from dc_tools.curate.reasons import Reason, Refusal
 from dc_tools.curate.solutions import program_of, solutions_of
 from dc_tools.curate.sources import taco
-from dc_tools.curate.statement import bare, unusable
+from dc_tools.curate.statement import bare
 from dc_tools.curate.typed_tests import Named, read_typed, typed_draft
 from dc_tools.curate.unpack import Unreadable
 
@@ -41,9 +41,6 @@ class Row(msgspec.Struct):
 def draft(line: Line) -> Draft | Refusal:
     """The problem of one row."""
     row = line.decode(Row)
-    refusal = unusable(row.problem)
-    if refusal:
-        return refusal
     try:
         held = read_data(row.tests, "tests") if isinstance(row.tests, str) else row.tests
         problem = _problem(row, line)

@@ -12,7 +12,6 @@ from dc_tools.curate.literals import read_data
 from dc_tools.curate.origin import split_of
 from dc_tools.curate.pytests import Check, as_check, names_called
 from dc_tools.curate.reasons import Reason, Refusal
-from dc_tools.curate.statement import unusable
 from dc_tools.curate.stdin_tests import paired, stdin_draft
 from dc_tools.curate.syntax import NotPython, function_named, heading_of, parse, signature_of
 from dc_tools.curate.unpack import Unreadable
@@ -42,9 +41,6 @@ class Row(msgspec.Struct):
 def draft(line: Line) -> Draft | Refusal:
     """The problem of one row."""
     row = line.decode(Row)
-    refusal = unusable(row.question)
-    if refusal:
-        return refusal
     try:
         if isinstance(row.test, dict) or row.test.lstrip().startswith("{"):
             return _stdin(row, line, row.test if isinstance(row.test, dict) else read_data(row.test, "test"))

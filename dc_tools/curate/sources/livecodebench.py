@@ -11,7 +11,7 @@ from dc_tools.core.records import Entry, Limits, Line, Mode, Problem, Source, Te
 from dc_tools.curate.draft import Draft
 from dc_tools.curate.functional import call_tests, checker_for, entry_for
 from dc_tools.curate.reasons import Reason, Refusal
-from dc_tools.curate.statement import checker_of, unusable
+from dc_tools.curate.statement import checker_of
 from dc_tools.curate.unpack import Unreadable, read_json, unpacked
 
 DATASET = "livecodebench"
@@ -55,9 +55,6 @@ class Row(msgspec.Struct):
 def draft(line: Line) -> Draft | Refusal:
     """The problem of one row."""
     row = line.decode(Row)
-    refusal = unusable(row.question_content)
-    if refusal:
-        return refusal
     problem = _problem(row)
     made = Draft(problem)
     try:

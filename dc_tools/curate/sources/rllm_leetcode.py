@@ -10,7 +10,6 @@ from dc_tools.curate.draft import Draft, Script, draft_of
 from dc_tools.curate.functional import entry_of
 from dc_tools.curate.origin import content_name, split_of
 from dc_tools.curate.reasons import Reason, Refusal
-from dc_tools.curate.statement import unusable
 from dc_tools.curate.syntax import NotPython, function_named, heading_of, parse, signature_of
 from dc_tools.sandbox.program import LEETCODE_MODULES, LEETCODE_STARS
 
@@ -66,7 +65,7 @@ def draft(line: Line) -> Draft | Refusal:
         return checks
     problem = _problem(row, line, entry, [Solution(each) for each in solutions if each.strip()])
     script = Script(GIVEN + reference, f"{class_name}().{method}", code, CANDIDATE, TestKind.PUBLIC)
-    return unusable(problem.statement) or draft_of(problem, script, checks)
+    return draft_of(problem, script, checks)
 
 
 def _problem(row: Row, line: Line, entry: Entry, solutions: list[Solution]) -> Problem:

@@ -15,7 +15,6 @@ from dc_tools.curate.functional import call_tests, checker_for, entry_for
 from dc_tools.curate.literals import read_data
 from dc_tools.curate.origin import split_of, told
 from dc_tools.curate.reasons import Reason, Refusal
-from dc_tools.curate.statement import unusable
 from dc_tools.curate.stdin_tests import Case, paired, stdin_draft
 from dc_tools.curate.unpack import Unreadable
 
@@ -38,9 +37,6 @@ class Row(msgspec.Struct):
 def draft(line: Line) -> Draft | Refusal:
     """The problem of one row."""
     row = line.decode(Row)
-    refusal = unusable(row.question)
-    if refusal:
-        return refusal
     problem = _problem(row, line)
     try:
         cases = _with_kinds(paired(_data(row.inputs, "inputs"), _data(row.outputs, "outputs"), "tests"), row)

@@ -14,7 +14,7 @@ from dc_tools.curate.draft import Draft
 from dc_tools.curate.functional import call_tests, checker_for, entry_for
 from dc_tools.curate.reasons import Reason, Refusal
 from dc_tools.curate.sources.livecodebench import TIME_S
-from dc_tools.curate.statement import checker_of, unusable
+from dc_tools.curate.statement import checker_of
 from dc_tools.curate.unpack import Unreadable, read_json, unpacked
 
 DATASET = "sandboxfusion"
@@ -74,9 +74,6 @@ class Row(msgspec.Struct):
 def draft(line: Line) -> Draft | Refusal:
     """The problem of one row."""
     row = line.decode(Row)
-    refusal = unusable(row.content)
-    if refusal:
-        return refusal
     try:
         labels = read_json(row.labels, Labels, "labels")
         if row.test.lstrip().startswith("["):

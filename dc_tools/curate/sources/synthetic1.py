@@ -15,7 +15,7 @@ from dc_tools.curate.literals import read_data
 from dc_tools.curate.origin import content_name, split_of, told
 from dc_tools.curate.reasons import Reason, Refusal
 from dc_tools.curate.solutions import program_of
-from dc_tools.curate.statement import bare, unusable
+from dc_tools.curate.statement import bare
 from dc_tools.curate.typed_tests import read_typed, typed_draft
 from dc_tools.curate.unpack import Unreadable
 
@@ -40,9 +40,6 @@ def draft(line: Line) -> Draft | Refusal:
     """The problem of one row."""
     row = line.decode(Row)
     statement = bare(row.prompt)
-    refusal = unusable(statement)
-    if refusal:
-        return refusal
     try:
         info = _object(row.verification_info, "verification_info")
         if not isinstance(info.get("test_cases"), list | tuple):

@@ -16,7 +16,6 @@ from dc_tools.curate.literals import read_data, read_strings
 from dc_tools.curate.origin import content_name, date_of, split_of, told
 from dc_tools.curate.reasons import Reason, Refusal
 from dc_tools.curate.solutions import solutions_of
-from dc_tools.curate.statement import unusable
 from dc_tools.curate.stdin_tests import Case, paired, stdin_draft
 from dc_tools.curate.unpack import Unreadable
 
@@ -48,7 +47,7 @@ class Row(msgspec.Struct):
 def draft(line: Line) -> Draft | Refusal:
     """The problem of one row."""
     row = line.decode(Row)
-    refusal = _pictures(row) or unusable(row.question)
+    refusal = _pictures(row)
     if refusal:
         return refusal
     try:
