@@ -9,6 +9,8 @@ from typing import Any
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 SHOWN = 80
 """Characters of source that a message quotes."""
+MOST_CODE = 1 << 20
+"""Characters of code of which a syntax tree is made: it takes up to 400 bytes for each."""
 MOST_BITS = 14_000
 """Of an integer. Python writes no number of more than 4300 digits in decimal, and reads one only in another base."""
 _OTHER_BASE = re.compile(r"(?<![0-9A-Za-z_])0[xXoObB][0-9A-Fa-f_]{3000}")
@@ -28,6 +30,8 @@ class NotJson(ValueError):
 
 def parse(code: str) -> ast.Module:
     """The syntax tree of `code`. Errors: `NotPython`."""
+    if len(code) > MOST_CODE:
+        raise NotPython(f"{len(code)} characters, more than {MOST_CODE}")
     try:
         tree = ast.parse(code)
     except SyntaxError as error:
