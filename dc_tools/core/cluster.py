@@ -53,7 +53,7 @@ def connected(address: str | None) -> Iterator[None]:
     try:
         import ray
     except ImportError:
-        raise missing_extra("ray", "train") from None
+        raise missing_extra("ray", "ray") from None
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     folder = None
     if address:

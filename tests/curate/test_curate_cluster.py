@@ -1,0 +1,101 @@
+"""dc-curate on a Ray cluster of several nodes: the same bytes as on one machine, also when a node is killed."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from processes import wait_until
+
+pytest.importorskip("ray")
+ROWS, NODES = 96, 3
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    """A head without CPUs and three nodes of one CPU, each a raylet of its own."""
+    from dc_tools.core.cluster import prepare_for_ray
+
+    prepare_for_ray("there")
+    from ray.cluster_utils import Cluster
+
+    quick = {"health_check_initial_delay_ms": 500, "health_check_period_ms": 500, "health_check_failure_threshold": 3}
+    made = Cluster(
+        initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False, "_system_config": quick}
+    )
+    try:
+        for _ in range(NODES):
+            made.add_node(num_cpus=1, wait=False)
+        made.wait_for_nodes()
+        yield made
+    finally:
+        made.shutdown()
+
+
+def rows(folder: Path) -> Path:
+    """Problems of which some are slow, some dropped, some rejected, and one comes twice."""
+    made: list[Any] = []
+    for i in range(ROWS):
+        code = f"def f(x):\n    for _ in range({i % 3} * 100_000): pass\n    return x + {i}\n"
+        tests = [{"input": f"[{x}]", "output": str(x + i + (i % 7 == 0))} for x in range(6)]
+        made.append(
+            {"id": f"p{i % 90}", "mode": "function", "entry": {"fn_name": "f"}, "tests": tests, "solutions": [code]}
+        )
+    made[5] = {"id": "bad", "tests": 1}
+    file = folder / "rows.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in made))
+    return file
+
+
+def started(file: Path, output: Path, *flags: str) -> "subprocess.Popen[str]":
+    command = [
+        sys.executable, "-c", "from dc_tools.curate.command import main; main()", str(file), "-o", str(output),
+        "--dropped", f"{output}.dropped", "--rejects", f"{output}.rejects", "--max-rejects", "9", "--min-coverage", "0",
+        *flags,
+    ]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, "RAY_ADDRESS": ""})
+
+
+def made_by(file: Path, output: Path, *flags: str) -> list[bytes]:
+    process = started(file, output, *flags)
+    said = process.communicate(timeout=120)[1]
+    assert process.returncode == 0, said
+    return [Path(f"{output}{end}").read_bytes() for end in ("", ".dropped", ".rejects")]
+
+
+def test_a_cluster_gives_the_same_bytes_even_when_a_node_is_killed(cluster: Any, tmp_path: Path) -> None:
+    file = rows(tmp_path)
+    alone = made_by(file, tmp_path / "alone.jsonl")
+    assert [each.count(b"\n") for each in alone] == [77, 18, 1]
+    process = started(file, tmp_path / "spread.jsonl", "--ray-address", cluster.address)
+    partial = tmp_path / "spread.jsonl.partial"
+    wait_until(lambda: partial.exists() and partial.stat().st_size > 0)
+    cluster.remove_node(sorted(cluster.worker_nodes, key=str)[0], allow_graceful=False)
+    assert process.poll() is None, "the run was over before the node was killed"
+    said = process.communicate(timeout=120)[1]
+    assert process.returncode == 0, said
+    assert [Path(f"{tmp_path}/spread.jsonl{end}").read_bytes() for end in ("", ".dropped", ".rejects")] == alone
+
+
+def test_what_goes_wrong_on_a_node_is_said_here(cluster: Any) -> None:
+    script = (
+        "import operator, sys; from dc_tools.core.cluster import connected, spread\n"
+        "with connected(sys.argv[1]):\n"
+        "    for each in spread(operator.truediv, 6, [2, 3, 0]): print(each, flush=True)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, cluster.address], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.stdout == "3.0\n2.0\n"
+    assert done.stderr.endswith("CannotRun: on the Ray cluster: ZeroDivisionError: division by zero\n")
+
+
+def test_nothing_at_the_address_is_said_at_once(tmp_path: Path) -> None:
+    process = started(rows(tmp_path), tmp_path / "o.jsonl", "--ray-address", "127.0.0.1:9")
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode == 3
+    assert "--ray-address 127.0.0.1:9: nothing answers there" in said
