@@ -109,12 +109,13 @@ ROWS: dict[str, dict[str, Any]] = {
         "problem": "Double x by a call.", "solutions": [METHOD], "tests": TYPED, "metadata": {"func_name": "double"},
     },
     "plain": {
-        "id": "p1", "tests": SAMPLES, "solutions": [PROGRAM, {"code": "int main() {}", "lang": "cpp"}],
-        "meta": {"n": 1.50},
+        "id": "p1", "statement": "Double x.", "tests": SAMPLES, "meta": {"n": 1.50},
+        "solutions": [PROGRAM, {"code": "int main() {}", "lang": "cpp"}],
     },
     "plain call": {
-        "id": "p2", "mode": "function", "entry": {"fn_name": "double"}, "theirs": {"a": [None, "\u00e9"]},
+        "id": "p2", "statement": "Double x.", "mode": "function", "entry": {"fn_name": "double"},
         "tests": [{"input": f"[{n}]", "output": str(2 * n)} for n in NUMBERS], "solutions": [{"code": FUNCTION}],
+        "theirs": {"a": [None, "\u00e9"]},
     },
 }  # fmt: skip
 UNSOLVED = {

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from processes import BIN, Ended, run, started
-from small_rows import CALLS, NUMBERS, PROGRAM, ROWS, SAMPLES
+from small_rows import CALLS, NUMBERS, ROWS, SAMPLES
 
 CURATE = BIN / "dc-curate"
 MARK = Path("/tmp/dc-curate-was-made-to-run-this")
@@ -20,6 +20,7 @@ ATTACK = f"__import__('pathlib').Path({str(MARK)!r}).touch()"
 DEEP = 100_000
 MIB = 1 << 20
 KEPT = "kept"
+MANY = [f"{n}\n" for n in range(100_000)]
 
 
 class Evil:
@@ -107,6 +108,7 @@ CASES = {
     ),
     "Python 2": broken(row("plain", id="2", solutions=["print 2 * input()\n"]), "Missing parentheses in call to"),
     "a program of 5 MB": broken(row("mbpp", code="x = 1\n" * 870_000), "5220000 characters, more than 1048576"),
+    "100,000 tests": Case(row("rstar", inputs=MANY, outputs=MANY, is_synthesized=None), "no_solution"),
     "no statement": rejected(
         json.dumps({k: v for k, v in ROWS["taco"].items() if k != "question"}).encode(), "no known format"
     ),
@@ -161,26 +163,15 @@ def test_more_rejects_than_allowed_are_told_by_the_exit_code_and_nothing_was_run
     assert not MARK.exists()
 
 
-def test_a_row_number_is_told_where_there_is_no_file_for_rejects(tmp_path: Path) -> None:
-    (tmp_path / "in.jsonl").write_bytes(row("plain") + b"\n\n[1]\n")
-    ended = run([CURATE, "in.jsonl", "--max-rejects", "1"], cwd=tmp_path)
-    assert (ended.code, len(ended.lines)) == (0, 1)
+def test_empty_files_byte_order_marks_and_carriage_returns_are_no_rows_and_no_part_of_one(tmp_path: Path) -> None:
+    (tmp_path / "empty.jsonl").write_bytes(b"")
+    text = b"\xef\xbb\xbf" + row("plain") + b"\r\n\r\n[1]\r\n" + row("taco") + b"\r\n"
+    (tmp_path / "in.jsonl").write_bytes(text)
+    ended = run([CURATE, "empty.jsonl", "in.jsonl", "--max-rejects", "1", "--no-verify"], cwd=tmp_path)
+    assert (ended.code, [json.loads(line)["id"][:4] for line in ended.lines]) == (0, ["p1", "taco"])
+    assert b"\r" not in ended.out
     assert "dc-curate: in.jsonl:3: a JSON array where one object" in ended.err
-
-
-def test_an_empty_file_is_no_error(tmp_path: Path) -> None:
-    (tmp_path / "in.jsonl").write_bytes(b"")
-    ended = run([CURATE, "in.jsonl"], cwd=tmp_path)
-    assert (ended.code, ended.out) == (0, b"")
-    assert "in 0, out 0" in ended.err
-
-
-def test_a_byte_order_mark_and_carriage_returns_change_nothing(tmp_path: Path) -> None:
-    rows = [row("plain"), row("taco")]
-    (tmp_path / "unix.jsonl").write_bytes(b"\n".join(rows) + b"\n")
-    (tmp_path / "windows.jsonl").write_bytes(b"\xef\xbb\xbf" + b"\r\n".join(rows) + b"\r\n\r\n")
-    unix, windows = (run([CURATE, f"{name}.jsonl"], cwd=tmp_path) for name in ("unix", "windows"))
-    assert (windows.code, len(windows.lines), windows.out) == (0, 2, unix.out)
+    assert "in 3, out 2, dropped 0, rejected 1" in ended.err
 
 
 def test_a_gz_file_that_breaks_off_is_told_and_whole_again_it_is_another_input(tmp_path: Path) -> None:
@@ -197,12 +188,10 @@ def test_a_gz_file_that_breaks_off_is_told_and_whole_again_it_is_another_input(t
     (tmp_path / "in.gz").write_bytes(whole)
     again = run([*argv, "--resume"], cwd=tmp_path)
     assert (again.code, "the inputs have changed; --force starts over" in again.err) == (3, True)
-    assert run([*argv, "--force"], cwd=tmp_path).code == 0
-    assert len((tmp_path / "out").read_bytes().splitlines()) == 80
 
 
-def test_a_row_of_sixty_megabytes_takes_memory_of_some_times_its_size(tmp_path: Path) -> None:
-    size = 60 * MIB
+def test_a_row_of_fifty_megabytes_takes_memory_of_some_times_its_size(tmp_path: Path) -> None:
+    size = 50 * MIB
     large = json.dumps({**ROWS["plain"], "tests": [*SAMPLES, {"input": "1\n" + "9" * size, "output": "2\n"}]})
     (tmp_path / "in.jsonl").write_text(f"{large}\n{row('plain call').decode()}\n")
     with started([CURATE, "in.jsonl", "-o", "out", "--workers", "1"], cwd=tmp_path) as process:
@@ -213,11 +202,3 @@ def test_a_row_of_sixty_megabytes_takes_memory_of_some_times_its_size(tmp_path: 
     first, second = (tmp_path / "out").read_bytes().splitlines()
     assert json.loads(first)["curation"]["reference"]["passed"] == len(NUMBERS) + 1
     assert json.loads(second)["id"] == "p2"
-
-
-def test_a_hundred_thousand_tests_are_one_problem(tmp_path: Path) -> None:
-    tests = {"inputs": [f"{n}\n" for n in range(100_000)], "outputs": [f"{2 * n}\n" for n in range(100_000)]}
-    (tmp_path / "in.jsonl").write_bytes(row("taco", input_output=repr(tests), solutions=[PROGRAM]) + b"\n")
-    ended = run([CURATE, "in.jsonl", "--no-verify"], cwd=tmp_path)
-    assert ended.code == 0
-    assert len(json.loads(ended.out)["tests"]) == 100_000
