@@ -22,11 +22,11 @@ from urllib.parse import parse_qsl, quote, unquote
 import msgspec
 
 from dc_tools.core.errors import CannotRun, UsageError, missing_extra
+from dc_tools.core.lines import ON_THE_HUB
 from dc_tools.core.manifest import write_atomic
 from dc_tools.core.records import encode
 
 T = TypeVar("T")
-SCHEME = "hf://"
 FORM = "hf://owner/name[@revision][/path][?split=...&config=...]"
 DATASET = "dataset"
 TIMEOUT_S = 10.0
@@ -62,7 +62,7 @@ class Reference:
     @property
     def dataset(self) -> str:
         """The name of the dataset for people."""
-        return f"{SCHEME}{self.repo}"
+        return f"{ON_THE_HUB}{self.repo}"
 
 
 class DataFiles(msgspec.Struct):
@@ -97,14 +97,9 @@ class Part:
     split: str
 
 
-def is_hub(name: str) -> bool:
-    """Whether an input is on the hub."""
-    return name.startswith(SCHEME)
-
-
 def parse(name: str) -> Reference:
     """Take a name apart. Errors: `UsageError`."""
-    found = NAME.fullmatch(name.removeprefix(SCHEME).removeprefix("datasets/"))
+    found = NAME.fullmatch(name.removeprefix(ON_THE_HUB).removeprefix("datasets/"))
     if not found:
         raise UsageError(f"{name}: not of the form {FORM}")
     asked = dict(parse_qsl(found["query"] or "", keep_blank_values=True))

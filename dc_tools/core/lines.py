@@ -18,13 +18,13 @@ from typing import Any, BinaryIO, cast
 
 import orjson
 
-from dc_tools.core import hub
 from dc_tools.core.arrays import elements, is_array
 from dc_tools.core.errors import CannotRun, missing_extra
 from dc_tools.core.records import Line
 
 GZIP_MAGIC, ZSTD_MAGIC, PARQUET_MAGIC = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PAR1"
 SHARD_NAMES = "part-*"
+ON_THE_HUB = "hf://"
 UNFINISHED = {".partial", ".packing"}
 JSON_COLUMNS = b"dc_json_columns"
 """Parquet metadata: names of the columns that hold JSON text of lists and objects."""
@@ -46,8 +46,10 @@ def expand_inputs(files: list[str], quiet: bool = False) -> list[str]:
         path = Path(name)
         if name == "-":
             found.append(name)
-        elif hub.is_hub(name):
-            found += hub.files_of(name, quiet)
+        elif name.startswith(ON_THE_HUB):
+            from dc_tools.core.hub import files_of
+
+            found += files_of(name, quiet)
         elif path.is_dir():
             shards = sorted(str(p) for p in path.glob(SHARD_NAMES) if p.suffix not in UNFINISHED)
             if not shards:
@@ -62,7 +64,11 @@ def expand_inputs(files: list[str], quiet: bool = False) -> list[str]:
 
 def on_disk(name: str) -> str:
     """The file that an expanded input is read from: itself, or the downloaded copy of what is on the hub."""
-    return hub.local_path(name) if hub.is_hub(name) else name
+    if not name.startswith(ON_THE_HUB):
+        return name
+    from dc_tools.core.hub import local_path
+
+    return local_path(name)
 
 
 def read_lines(files: list[str]) -> Iterator[Line]:
