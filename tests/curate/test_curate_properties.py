@@ -129,10 +129,13 @@ def files_of(folder: Path) -> dict[str, bytes]:
 
 NUMBERS = [0, -1, 1, 2**31, 2**64, 10**30, 10**400, 253402300800, 1e18, 1.5, 1e308, 5e-324, float("nan"), float("inf")]
 MANY = "9" * 400
+LONG = f"0x{'f' * 5000}"
+"""A number that Python reads and does not write."""
+WORD = re.compile(r"'[^']*'|\"[^\"]*\"|\w+")
 PIECES = [
     "", "\0", "\ud800", "\\ud800", "\ufeff", "\r\n", "\\", '"', "'", "[", "{", "(", ")", "]", "}", ":", ",", "```",
     "None", "NaN", "-Infinity", "1e999", MANY,
-    "9" * 5000, f"0x{MANY}", f"0x{'f' * 5000}", "-" * 3000, "[" * 3000, "1_0",
+    "9" * 5000, f"0x{MANY}", LONG, "'\\ud800'", '"\\ud800"', "-" * 3000, "[" * 3000, "1_0",
     "__import__('os')", "open", "lambda: 0", "[x for x in y]", 'f"{1}"', "(1,)", "{1}", 'b"x"', "1j", "...",
     "\u00b2", "\u0663", "print 1\n", "    ", "\t", "if 1:\n", "async ", "class X: pass\n", "candidate", "approx", "*a",
     "**b", "assert f(1) == 1\n", "def check(candidate):\n", "assert round(candidate(1), -400) == 1\n",
@@ -153,27 +156,71 @@ def places(value: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]
 
 @st.composite
 def damaged_rows(draw: st.DrawFn) -> bytes:
-    """A row of some format with up to three fields missing, of other types, or with texts cut and spliced."""
+    """A row of some format with up to three fields missing, of other types, or with other words in its texts."""
     row: Any = copy.deepcopy(ROWS[draw(st.sampled_from(sorted(ROWS)))])
     for _ in range(draw(st.integers(1, 3))):
         *way, key = draw(st.sampled_from([*places(row)] or [("id",)]))
         holder = row
         for each in way:
             holder = holder[each]
-        match draw(st.sampled_from(["drop", "replace", "splice", "splice", "splice"])):
+        match draw(st.sampled_from(["drop", "replace", "splice", "word", "word"])):
             case "drop" if key in holder or isinstance(holder, list):
                 del holder[key]
             case "splice" if isinstance(holder[key], str):
                 at, length = draw(st.integers(0, len(holder[key]))), draw(st.sampled_from([0, 0, 1, 5, 1000]))
                 holder[key] = holder[key][:at] + draw(st.sampled_from(PIECES)) + holder[key][at + length :]
+            case "word" if isinstance(holder[key], str) and WORD.search(holder[key]):
+                word = draw(st.sampled_from([*WORD.finditer(holder[key])]))
+                piece = draw(st.sampled_from(PIECES))
+                holder[key] = holder[key][: word.start()] + piece + holder[key][word.end() :]
             case _:
                 holder[key] = copy.deepcopy(draw(st.sampled_from(VALUES)))
     return json.dumps(row).encode()
 
 
-@settings(max_examples=600, derandomize=True, database=None, deadline=None)
+def change(name: str, **fields: Any) -> bytes:
+    return json.dumps({**ROWS[name], **fields}).encode()
+
+
+def with_assert(text: str) -> bytes:
+    return change("mbpp", test_list=[text])
+
+
+ONCE_RAISED = [
+    change("taco", tags="['\\ud800']"), change("taco call", input_output="{'fn_name': '\\ud800', 'inputs': []}"),
+    change("taco", skill_types="['\\ud800']"), change("synthetic1", metadata="{'difficulty': '\\ud800'}"),
+    change("synthetic1", verification_info="{'test_cases': [], 'language': '\\ud800'}"),
+    change("deepcoder call", tests='[{"\\ud800": 1}]'), change("deepcoder call", metadata='{"\\ud800": 1}'),
+    change("deepcoder", tests='[{"input": "1", "output": "1", "type": "\\ud800"}]'),
+    change("codecontests", cf_rating=2**70),
+    change("codeforces", contest_start=10**18), change("codeforces", contest_start=-(10**18)),
+    change("taco", picture_num="9" * 5000), change("taco", picture_num=1e300),
+    change("codecontests", memory_limit_bytes=10**400), change("codecontests", time_limit={"seconds": 10**400}),
+    change("taco", input_output=f"{{'inputs': [{LONG}], 'outputs': [1]}}"),
+    change("taco call", input_output=f"{{'fn_name': 'double', 'inputs': [[{LONG}]], 'outputs': [1]}}"),
+    change("taco call", input_output=f"{{'fn_name': 'double', 'inputs': [{LONG}], 'outputs': [1]}}"),
+    change("mbpp", code=f"def double(x={LONG}):\n    return x"), change("kodcode", test=f"x = {LONG}"),
+    change("leetcode", completion=ROWS["leetcode"]["completion"].replace("-> int", f"-> {LONG}")),
+    with_assert(f"assert double({LONG}) == 1"), with_assert(f"assert double(1) > {LONG}"),
+    with_assert("assert round(double(1), -400) == 1"), with_assert("assert abs(double(1) - 1) < 1e999"),
+    with_assert(f"assert abs(double(1) - 1) < {MANY}"), with_assert(f"assert abs(double(1) - {MANY}) < 0.1"),
+    with_assert(f"assert abs(double(1) - 0.5) < 0.1 and abs(double(2) - [{MANY}]) < 0.1"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("raw", ONCE_RAISED, ids=range(len(ONCE_RAISED)))
+def test_what_once_ended_a_run(raw: bytes) -> None:
+    assert_read(raw)
+
+
+@settings(max_examples=500, derandomize=True, database=None, deadline=None)
 @given(damaged_rows())
 def test_a_damaged_row_gives_a_draft_that_can_be_written_a_refusal_or_a_bad_line(raw: bytes) -> None:
+    assert_read(raw)
+
+
+def assert_read(raw: bytes) -> None:
+    """The row gives a draft that a record can hold, a refusal that one can quote, or a bad line."""
     try:
         found = sources.draft(Line(raw, "train.jsonl"), Format.AUTO)
     except BadLine as error:
