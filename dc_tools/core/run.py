@@ -115,7 +115,7 @@ class Run:
         """Whether a piece is half taken, so that counts, outputs and place do not agree."""
         self._outputs = outputs.Outputs({}, None)
         self._progress: Progress | None = None
-        self.files = lines.expand_inputs(self.files)
+        self.files = lines.expand_inputs(self.files, self.options.quiet)
 
     def say(self, text: str) -> None:
         """One line for people on stderr, unless --quiet."""
@@ -134,24 +134,26 @@ class Run:
 
     def open(self) -> None:
         """Check the inputs, then start afresh or go on from what is there. Errors: `AlreadyDone`, `CannotRun`."""
-        for name in self.files:
-            if name != "-" and not os.access(name, os.R_OK):
+        on_disk = {name: lines.on_disk(name) for name in self.files}
+        for name, path in on_disk.items():
+            if name != "-" and not os.access(path, os.R_OK):
                 raise CannotRun(f"{name}: cannot be read")
         if self.options.resume and self.options.output == "-":
             raise UsageError("--resume needs -o FILE")
         others = {f"--{name.replace('_', '-')}": self.flags[name] for name in self.output_flags}
         shared = {"--rejects": self.options.rejects, "--manifest": self.options.manifest}
-        check_targets(self.options.output, {**shared, "--dropped": self.options.dropped, **others}, self.files)
+        check_targets(self.options.output, {**shared, "--dropped": self.options.dropped, **others}, on_disk.values())
         flags = {k: v for k, v in self.flags.items() if k not in self.free_flags}
         flags |= {name: getattr(self.options, name) for name in SHAPING_OPTIONS}
-        inputs = [{"path": n, "sha256": "" if not _is_regular(n) else lines.sha256_of(n)} for n in self.files]
+        inputs = [{"path": n, "sha256": lines.sha256_of(n) if _is_regular(on_disk[n]) else ""} for n in self.files]
         for path in self._named(self.content_flags):
             inputs.append({"path": path, "sha256": lines.content_id(Path(path))})
         self.fingerprint = Fingerprint(self.name, inputs, flags)
         if self.options.resume and not self.options.force:
             self._refuse_other_run(manifest.read_manifest(self.manifest_path))
         self._open_outputs()
-        size = sum(os.path.getsize(n) for n in self.files) if all(map(_is_plain_file, self.files)) else None
+        read = [on_disk[name] for name in self.files]
+        size = sum(map(os.path.getsize, read)) if all(map(_is_plain_file, read)) else None
         self._progress = Progress(self.name, quiet=self.options.quiet, total_bytes=size)
 
     @property

@@ -8,7 +8,7 @@ from msgspec import structs
 from dc_tools.core.records import Status, Test, TestKind, Verdict
 from dc_tools.curate import filters
 from dc_tools.curate.bounds import out_of_bounds
-from dc_tools.curate.complexity import complexity_of
+from dc_tools.curate.complexity import Complexity, Unmeasured, complexity_of
 from dc_tools.curate.coverage import Coverage
 from dc_tools.curate.difficulty import Difficulty
 from dc_tools.curate.draft import Draft
@@ -108,9 +108,9 @@ class Examination:
         places = filters.references_of(problem, settings.max_solutions)
         others = filters.other_languages(problem)
         if others:
-            self.facts["other_languages"] = others
+            self.facts["other_languages"] = {lang: self._said_of(lang, count) for lang, count in others.items()}
         if isinstance(places, Refusal):
-            return places if settings.verify else None
+            return places if settings.verify else self._of_another_language()
         refusals, own = [], problem.tests
         for number, place in enumerate(places, 1):
             refusal = self._of_one(place, places[number:])
@@ -121,6 +121,22 @@ class Examination:
             refusals.append(refusal)
         further = f"; {len(refusals) - 1} further fail, too" if len(refusals) > 1 else ""
         return Refusal(refusals[0].reason, refusals[0].detail + further)
+
+    def _said_of(self, lang: str, count: int) -> dict[str, Any]:
+        """What is known of the solutions in a language that is not run here: how many, and how complex the first."""
+        first = next(solution for solution in self.draft.problem.solutions if solution.lang == lang)
+        try:
+            return {"solutions": count, "complexity": complexity_of(first.code, lang).to_dict()}
+        except Unmeasured:
+            return {"solutions": count}
+
+    def _of_another_language(self) -> Refusal | None:
+        """Without verification a solution in another language is as good; the first that is measured stands for all."""
+        for said in self.facts.get("other_languages", {}).values():
+            if "complexity" in said:
+                self.facts["complexity"] = said["complexity"]
+                return filters.simple_enough(Complexity(**said["complexity"]), self.settings.max_complexity)
+        return None
 
     def _of_one(self, place: int, further: list[int]) -> Refusal | None:
         """The refusal of a solution; `further` are the places of those that may be asked for their agreement."""

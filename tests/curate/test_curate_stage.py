@@ -110,7 +110,8 @@ def test_solutions_are_tried_in_turn_until_one_passes_and_what_failed_is_on_reco
     found = kept(squares(solutions=solutions), pool)["curation"]
     assert found["refused"] == [{"solution": 0, "status": "WA", "passed": 2, "total": 5}]
     assert found["reference"] == {"solution": 3, "status": "AC", "passed": 5, "total": 5, "runs": 2}
-    assert (found["complexity"]["value"], found["other_languages"]) == (1, {"cpp": 1})
+    assert found["complexity"]["value"] == 1
+    assert found["other_languages"]["cpp"]["solutions"] == 1
     reason, detail = dropped(squares(solutions=solutions), pool, max_solutions=2)
     assert reason == "solution_fails"
     assert detail.endswith("expected 4, got 2; 1 further fail, too")
@@ -263,6 +264,17 @@ def test_without_verification_nothing_is_run(pool: JudgePool) -> None:
     record = kept(squares("def f(x):\n    return 'wrong'\n"), pool, verify=False)
     assert set(record["curation"]) == {"complexity"}
     assert kept(squares(solutions=[]), pool, verify=False)["curation"] == {}
+
+
+def test_solutions_in_other_languages_are_counted_and_measured_but_not_run(pool: JudgePool) -> None:
+    cpp = "int f(int x) { if (x > 1 && x < 9) return 1; for (int i = 0; i < x; i++) x += i; return x; }"
+    row = squares(solutions=[{"code": cpp, "lang": "GNU C++17"}, {"code": "?", "lang": "Befunge"}])
+    assert dropped(row, pool) == ("no_solution", "only in Befunge, GNU C++17")
+    found = kept(row, pool, verify=False)["curation"]
+    measured = {"value": 4, "block": "f", "definition": "lizard cyclomatic, highest function"}
+    said = {"Befunge": {"solutions": 1}, "GNU C++17": {"solutions": 1, "complexity": measured}}
+    assert found == {"complexity": measured, "other_languages": said}
+    assert dropped(row, pool, verify=False, max_complexity=3)[0] == "complexity_high"
 
 
 def test_equal_tests_are_merged_and_counted(pool: JudgePool) -> None:
