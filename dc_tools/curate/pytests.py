@@ -119,7 +119,10 @@ def _parameters(given: ast.expr) -> list[str]:
         value = literal(given)
     except NotLiteral:
         raise _LeftOut("a test with fixtures or marks") from None
-    return [each.strip() for each in value.split(",")] if isinstance(value, str) else list(map(str, value))
+    names = value.split(",") if isinstance(value, str) else value
+    if not isinstance(names, list | tuple) or not all(isinstance(each, str) for each in names):
+        raise _LeftOut("a test with fixtures or marks")
+    return [each.strip() for each in names]
 
 
 def _call(name: str, parameters: list[str], values: ast.expr | None = None) -> ast.expr:
@@ -133,7 +136,7 @@ def _call(name: str, parameters: list[str], values: ast.expr | None = None) -> a
             given = []
         case _:
             given = [values]
-    if len(given) != len(parameters):
+    if len(given) != len(parameters) or any(isinstance(each, ast.Starred) for each in given):
         raise _LeftOut("a test with fixtures or marks")
     keywords = [ast.keyword(each, value) for each, value in zip(parameters, given, strict=True)]
     return ast.Call(ast.Name(name, ast.Load()), [], keywords)

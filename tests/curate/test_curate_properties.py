@@ -201,6 +201,8 @@ ONCE_RAISED = [
     change("taco call", input_output=f"{{'fn_name': 'double', 'inputs': [{LONG}], 'outputs': [1]}}"),
     change("mbpp", code=f"def double(x={LONG}):\n    return x"), change("kodcode", test=f"x = {LONG}"),
     change("leetcode", completion=ROWS["leetcode"]["completion"].replace("-> int", f"-> {LONG}")),
+    change("kodcode", test="@mark.parametrize(1, [])\ndef test_it(x):\n    assert double(x) == 2"),
+    change("kodcode", test="@mark.parametrize('x', [*a])\ndef test_it(x):\n    assert double(x) == 2"),
     with_assert(f"assert double({LONG}) == 1"), with_assert(f"assert double(1) > {LONG}"),
     with_assert("assert round(double(1), -400) == 1"), with_assert("assert abs(double(1) - 1) < 1e999"),
     with_assert(f"assert abs(double(1) - 1) < {MANY}"), with_assert(f"assert abs(double(1) - {MANY}) < 0.1"),

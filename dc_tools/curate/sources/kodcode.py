@@ -44,12 +44,11 @@ def draft(line: Line) -> Draft | Refusal:
     try:
         if isinstance(row.test, dict) or row.test.lstrip().startswith("{"):
             return _stdin(row, line, row.test if isinstance(row.test, dict) else read_data(row.test, "test"))
-        tree, check = parse(row.solution), as_check(row.test)
+        return _function(row, line, parse(row.solution), as_check(row.test))
     except NotPython as error:
         return Refusal(Reason.PARSE_ERROR, f"solution or test: {error}")
     except Unreadable as error:
         return error.refusal
-    return _function(row, line, tree, check)
 
 
 def _stdin(row: Row, line: Line, test: Any) -> Draft | Refusal:
@@ -60,7 +59,7 @@ def _stdin(row: Row, line: Line, test: Any) -> Draft | Refusal:
 
 
 def _function(row: Row, line: Line, tree: ast.Module, check: Check) -> Draft | Refusal:
-    """The problem of the one function that the tests call."""
+    """The problem of the one function that the tests call. Errors: `NotPython`."""
     infos = {each.function_name: each for each in row.test_info or []}
     known = {**{name: name for name in infos}, **check.aliases}
     called = {known[name] for name in names_called(check.code, set(known))}
