@@ -141,8 +141,8 @@ def _rows(stream: io.BufferedReader, magic: bytes) -> Iterable[bytes]:
         whole = chain([first], blocks)
         return elements(whole) if is_array(first) else _zstd_lines(whole)
     if magic.startswith(GZIP_MAGIC):
-        stream = io.BufferedReader(cast("Any", gzip.GzipFile(fileobj=stream)))
-    return elements(iter(partial(stream.read, BLOCK), b"")) if is_array(stream.peek(BLOCK)) else stream
+        stream = cast("Any", gzip.GzipFile(fileobj=stream))  # no buffer around it, which a cut file would take along
+    return elements(iter(partial(stream.read1, BLOCK), b"")) if is_array(stream.peek(BLOCK)) else stream
 
 
 def _zstd_lines(blocks: Iterable[bytes]) -> Iterator[bytes]:

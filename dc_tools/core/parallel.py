@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from typing import Generic, TypeVar
 
-from dc_tools.core.errors import CannotRun
+from dc_tools.core.errors import CannotRun, DcError
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -38,10 +38,19 @@ def ordered(futures: Iterable["Future[B]"], in_flight: int) -> Iterator[B]:
 
 def ordered_within(pieces: Iterable[Piece[B]], in_flight: int, most: int) -> Iterator[B]:
     """Results of lazily made `pieces` in order, never more than `in_flight`, or than `most` bytes and one more, ahead
-    of the reader."""
+    of the reader. Where making them fails by an error of ours, the results of those made come first."""
     waiting: deque[Piece[B]] = deque()
     held = 0
-    for piece in pieces:
+    failure = None
+    incoming = iter(pieces)
+    while True:
+        try:
+            piece = next(incoming)
+        except StopIteration:
+            break
+        except DcError as error:
+            failure = error
+            break
         waiting.append(piece)
         held += piece.size
         while waiting and (len(waiting) >= in_flight or held > most):
@@ -50,6 +59,8 @@ def ordered_within(pieces: Iterable[Piece[B]], in_flight: int, most: int) -> Ite
             yield first.future.result()
     while waiting:
         yield waiting.popleft().future.result()
+    if failure:
+        raise failure
 
 
 def ordered_map(

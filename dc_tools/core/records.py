@@ -307,8 +307,14 @@ def _decode(decoder: "msgspec.json.Decoder[T]", raw: bytes) -> T:
 
 
 def encode(value: object) -> bytes:
-    """JSON bytes of a struct or plain value, without a newline."""
-    return orjson.dumps(value, default=msgspec.to_builtins, option=orjson.OPT_PASSTHROUGH_DATACLASS)
+    """JSON bytes of a struct or plain value, without a newline. Errors: `TypeError` for what JSON cannot hold."""
+    try:
+        return orjson.dumps(value, default=msgspec.to_builtins, option=orjson.OPT_PASSTHROUGH_DATACLASS)
+    except TypeError:  # perhaps an integer beyond 64 bits, which orjson does not write
+        try:
+            return msgspec.json.encode(value)
+        except UnicodeEncodeError as error:
+            raise TypeError("a string with a lone surrogate") from error
 
 
 def json_schema() -> dict[str, Any]:

@@ -195,9 +195,9 @@ class Run:
         """End without committing: what is accounted for is flushed so that --resume can go on."""
         self.stop_progress()
         journal = self._outputs.journal
-        if not journal or self._torn:
+        if self._torn:
             return
-        if self._consumed:
+        if self._consumed or not journal:
             self._flush()
         else:
             self._outputs.discard()

@@ -131,6 +131,8 @@ def curated(line: Line, settings: Settings, pool: JudgePool) -> Curated:
     except RecursionError:
         refusal = Refusal(Reason.PARSE_ERROR, "the code is nested too deeply")
         return Curated(_dropped(line, refusal), draft.problem.id)
+    except MemoryError:
+        return Curated(Rejected(line, f"a row of {len(line.raw)} bytes is too large for this machine's memory"), None)
     except SandboxFault as error:
         return Curated(Rejected(line, f"the sandbox failed: {error}"), None)
 

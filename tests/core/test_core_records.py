@@ -131,3 +131,7 @@ def test_errors_survive_pickling():
 
     error = pickle.loads(pickle.dumps(BadLine("wrong at `$.id`")))
     assert (error.error, error.exit_code) == ("wrong at `$.id`", 1)
+
+
+def test_an_integer_of_any_size_is_written() -> None:
+    assert encode({"a": 1 << 70, "b": Test("1", "2")}) == b'{"a":1180591620717411303424,"b":{"input":"1","output":"2"}}'

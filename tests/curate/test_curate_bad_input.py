@@ -183,8 +183,9 @@ def test_a_gz_file_that_breaks_off_is_told_and_whole_again_it_is_another_input(t
     assert (ended.code, (tmp_path / "out").exists()) == (3, False)
     assert ended.err.startswith("dc-curate: in.gz: broken gzip data: Compressed file ended before")
     made = [json.loads(line)["id"] for line in (tmp_path / "out.partial").read_bytes().splitlines()]
-    assert 5 < len(made) < 80
-    assert made == [f"p{i}" for i in range(len(made))]
+    unpacked = zlib.decompressobj(wbits=31).decompress(whole[: len(whole) * 3 // 4])
+    assert made == [f"p{i}" for i in range(unpacked.count(b"\n"))]
+    assert len(run([CURATE, "in.gz", "--no-verify", "-q"], cwd=tmp_path).lines) == len(made)
     (tmp_path / "in.gz").write_bytes(whole)
     again = run([*argv, "--resume"], cwd=tmp_path)
     assert (again.code, "the inputs have changed; --force starts over" in again.err) == (3, True)
