@@ -53,14 +53,15 @@ class Excess:
 
 def out_of_bounds(problem: Problem) -> list[Excess]:
     """The tests that break a bound of the statement."""
+    breach = breach_of(problem)
+    found = ((place, breach(test.input)) for place, test in enumerate(problem.tests))
+    return [Excess(place, what) for place, what in found if what is not None]
+
+
+def breach_of(problem: Problem) -> Callable[[str], str | None]:
+    """What says of an input of the problem, in words, the first bound of the statement that it breaks."""
     bounds, read = _of_numbers(problem) if problem.mode is Mode.STDIN else _of_arguments(problem)
-    found = []
-    for place, test in enumerate(problem.tests if bounds else []):
-        if len(test.input) <= LONGEST_INPUT:
-            what = _broken(bounds, read(test.input))
-            if what is not None:
-                found.append(Excess(place, what))
-    return found
+    return lambda text: _broken(bounds, read(text)) if bounds and len(text) <= LONGEST_INPUT else None
 
 
 _Known: TypeAlias = dict[str, Any]

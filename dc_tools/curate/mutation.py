@@ -7,14 +7,18 @@ output of each new input, are the only judges of it.
 
 import json
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator
 from copy import deepcopy
+from itertools import takewhile
 from random import Random
 from typing import Any
 
 from dc_tools.core.records import Mode, Problem
+from dc_tools.curate.bounds import breach_of
 from dc_tools.curate.relations import Quantity, Relation, quantities, relations
-from dc_tools.curate.shapes import FIXED, Shape, fits, kind_of, shape_of
+from dc_tools.curate.shapes import FIXED, Shape, enough_for, fits, kind_of, put_in_order, shape_of
+from dc_tools.curate.syntax import json_value
 
 Path = tuple[int, ...]
 TRIES = 200
@@ -23,70 +27,114 @@ STEPS = 3
 """Changes to one input, at most."""
 GROWTH = 16
 """Items or characters that a change adds, at most."""
-MOST_SEEN = 200
-"""Inputs looked at; the shape of more would be the same."""
-MOST_BYTES = 1 << 14
+MOST_SEEN, MOST_LOOKED_AT = 200, 1 << 18
+"""Inputs looked at and their characters; the shape of more would be the same."""
+MOST_CHARACTERS = 1 << 14
 """Of the inputs that are changed: changes of long ones are seldom told apart."""
+LARGEST_FLOAT = 1e300
+MOST_LINES = 200
+DEEPEST = 12
+"""Nesting of the inputs that are changed."""
 
 
 def mutants(problem: Problem, rng: Random) -> Iterator[str]:
-    """New inputs in the form of the problem's tests, all different; ends where no further one is found."""
-    seen = {test.input for test in problem.tests}
-    read = _read_call if problem.mode is Mode.FUNCTION else _read_lines
-    write = _write_call if problem.mode is Mode.FUNCTION else _write_lines
-    short = [test.input for test in problem.tests if len(test.input) <= MOST_BYTES][:MOST_SEEN]
-    values = [value for text in short if (value := read(text)) is not None]
-    if not values:
+    """New inputs in the form of the problem's tests, all different and within the bounds of the statement.
+
+    Ends where no further one is found.
+    """
+    is_call = problem.mode is Mode.FUNCTION
+    read, write = (_read_call, _write_call) if is_call else (_read_lines, _write_lines)
+    values = _looked_at(problem, read)
+    if is_call and values:  # defaults may stand in for the last arguments
+        size = Counter(map(len, values)).most_common(1)[0][0]
+        values = [value for value in values if len(value) == size <= FIXED]
+    if not any(values):
         return
-    maker = _Maker(values, problem.entry.arg_types if problem.entry else [], rng)
+    seen = {test.input for test in problem.tests} | set(map(write, values))
+    kinds = problem.entry.arg_types if problem.entry and is_call else []
+    maker = _Maker(values, shape_of(values, enough_for(problem.statement)), kinds, rng)
+    breach = breach_of(problem)
     tries = 0
     while tries < TRIES:
         made = maker.one()
         text = None if made is None else write(made)
+        tries += 1
         if text is None or text in seen:
-            tries += 1
             continue
-        tries = 0
         seen.add(text)
-        yield text
+        if breach(text) is None:
+            tries = 0
+            yield text
+
+
+def _looked_at(problem: Problem, read: Callable[[str], list[Any] | None]) -> list[list[Any]]:
+    """The inputs that are changed."""
+    values: list[list[Any]] = []
+    room = MOST_LOOKED_AT
+    for test in problem.tests:
+        value = read(test.input) if len(test.input) <= min(room, MOST_CHARACTERS) else None
+        if value is not None and len(values) < MOST_SEEN:
+            values.append(value)
+            room -= len(test.input)
+    return values
 
 
 class _Maker:
     """What is known of the inputs, and how one is made of another."""
 
-    def __init__(self, values: list[Any], kinds: list[str], rng: Random) -> None:
-        self._values, self._kinds, self._rng = values, kinds, rng
-        self._shape = shape_of(values)
+    def __init__(self, values: list[Any], shape: Shape, kinds: list[str], rng: Random) -> None:
+        self._values, self._shape, self._kinds, self._rng = values, shape, kinds, rng
         self._relations = relations(values)
+        self._equalities = [each for each in self._relations if each.offset is not None]
+        self._is_table = self._shape.places is None and all(map(_is_table, values))
 
     def one(self) -> list[Any] | None:
         """A changed input that is as those seen are; None where the attempt failed."""
         rng = self._rng
-        made = deepcopy(rng.choice(self._values))
+        made: list[Any] = deepcopy(rng.choice(self._values))
         for _ in range(rng.randint(1, STEPS)):
-            self._change(made)
-        _repair(made, self._relations, rng)
+            if self._shape.places is None:
+                self._change_line(made)
+            elif made:
+                self._change_place(made, self._shape.places)
+        _repair(made, self._equalities, rng)
         if not fits(made, self._shape):
             return None
         numbers = quantities(made)
         return made if all(each.holds(numbers) for each in self._relations) else None
 
-    def _change(self, made: list[Any]) -> None:
+    def _change_place(self, made: list[Any], shapes: list[Shape]) -> None:
         """Change one argument or line; now and then take that of another input."""
-        if not made:
-            return
         rng = self._rng
         at = rng.randrange(len(made))
-        shape = self._shape.places[at] if self._shape.places else self._shape.item
-        assert shape is not None
-        other = rng.choice(self._values)
-        if rng.random() < 0.1 and at < len(other):
-            made[at] = deepcopy(other[at])
-        elif self._shape.places is None and at == 0:
-            return  # where the number of lines varies, the first one tells it
+        if rng.random() < 0.1:
+            made[at] = deepcopy(rng.choice(self._values)[at])
         else:
             is_tree = self._kinds[at : at + 1] == ["TreeNode"]  # whose list has its nulls where they belong
-            made[at] = _changed(made[at], shape, rng, may_resize=not is_tree and self._shape.places is not None)
+            made[at] = _changed(made[at], shapes[at], rng, may_resize=not is_tree)
+
+    def _change_line(self, made: list[Any]) -> None:
+        """Change a word where the number of lines varies: the first line tells it, and others may tell of the next."""
+        if len(made) < 2:
+            return
+        at = self._rng.randrange(1, len(made))
+        assert self._shape.item is not None
+        old = made[at]
+        new = _changed(deepcopy(old), self._shape.item, self._rng, may_resize=False)
+        differing = [a for a, b in zip(old, new, strict=True) if a != b]
+        if self._is_table or not any(_may_count(made[at + 1 :], number) for number in differing):
+            made[at] = new
+
+
+def _is_table(lines: list[list[Any]]) -> bool:
+    """Whether the first line says how many lines follow, and these have as many words each."""
+    return len(lines) - 1 in lines[0] and len({len(line) for line in lines[1:]}) < 2
+
+
+def _may_count(rest: list[list[Any]], number: Any) -> bool:
+    """Whether a word may be the number of the next line's words, or of lines of one length that follow."""
+    alike = sum(1 for _ in takewhile(lambda line: len(line) == len(rest[0]), rest))
+    return bool(rest) and isinstance(number, int) and (number == len(rest[0]) or 1 <= number <= alike)
 
 
 def _changed(value: Any, shape: Shape, rng: Random, *, may_resize: bool) -> Any:
@@ -117,6 +165,8 @@ def _changed_int(value: int, shape: Shape, rng: Random) -> int:
 
 
 def _changed_float(value: float, shape: Shape, rng: Random) -> float:
+    if max(-shape.low, shape.high) > LARGEST_FLOAT:
+        return value
     near = round(rng.uniform(shape.low, shape.high), 2)
     return rng.choice([float(shape.low), float(shape.high), float(round(value)), value / 2, near, near])
 
@@ -141,70 +191,71 @@ def _changed_text(text: str, shape: Shape, rng: Random) -> str:
 
 def _changed_list(items: list[Any], shape: Shape, rng: Random, *, may_resize: bool) -> list[Any]:
     """A list with a changed item, or whose items are others, fewer, more, or in another order."""
-    inner = shape.item
-    if inner is None or not items:
+    if not items:
         return items
-    if rng.random() < 0.5 or shape.places is not None or not may_resize:
-        at = rng.randrange(len(items))
-        item_shape = shape.places[at] if shape.places else inner
-        items[at] = _changed(items[at], item_shape, rng, may_resize=may_resize)
-        return sorted(items) if shape.is_rising and inner.kinds <= {"int", "float"} else items
-    found = rng.choice(_REORDERINGS)(items, shape, rng)
-    return sorted(found) if shape.is_rising and inner.kinds <= {"int", "float"} else found
+    inner = shape.item
+    if inner is not None and may_resize and rng.random() < 0.5:
+        return put_in_order(rng.choice(_REORDERINGS)(items, inner, shape.most, rng), shape)
+    at = rng.randrange(len(items))
+    of_item = shape.places[at] if shape.places else inner
+    assert of_item is not None
+    items[at] = _changed(items[at], of_item, rng, may_resize=may_resize)
+    return put_in_order(items, shape)
 
 
-def _without(items: list[Any], shape: Shape, rng: Random) -> list[Any]:
+def _without(items: list[Any], inner: Shape, most: int, rng: Random) -> list[Any]:
     at = rng.randrange(len(items))
     return items[:at] + items[at + rng.randint(1, max(1, len(items) // 2)) :]
 
 
-def _with(items: list[Any], shape: Shape, rng: Random) -> list[Any]:
-    at, count = rng.randint(0, len(items)), rng.randint(1, min(GROWTH, max(1, shape.most - len(items))))
-    assert shape.item is not None
-    new = [_changed(deepcopy(rng.choice(items)), shape.item, rng, may_resize=False) for _ in range(count)]
+def _with(items: list[Any], inner: Shape, most: int, rng: Random) -> list[Any]:
+    at, count = rng.randint(0, len(items)), rng.randint(1, min(GROWTH, max(1, most - len(items))))
+    new = [_changed(deepcopy(rng.choice(items)), inner, rng, may_resize=False) for _ in range(count)]
     return items[:at] + new + items[at:]
 
 
-def _doubled(items: list[Any], shape: Shape, rng: Random) -> list[Any]:
+def _doubled(items: list[Any], inner: Shape, most: int, rng: Random) -> list[Any]:
     at, source = rng.randrange(len(items)), rng.choice(items)
     return [*items[:at], deepcopy(source), *items[at + 1 :]]
 
 
-def _swapped(items: list[Any], shape: Shape, rng: Random) -> list[Any]:
+def _swapped(items: list[Any], inner: Shape, most: int, rng: Random) -> list[Any]:
     a, b = rng.randrange(len(items)), rng.randrange(len(items))
     items[a], items[b] = items[b], items[a]
     return items
 
 
-def _ordered(items: list[Any], shape: Shape, rng: Random) -> list[Any]:
+def _ordered(items: list[Any], inner: Shape, most: int, rng: Random) -> list[Any]:
     kinds = {kind_of(item) for item in items}
     found = sorted(items) if len(kinds) == 1 and kinds <= {"int", "float", "str"} else items
     return found[::-1] if rng.random() < 0.5 else found
 
 
-def _all_alike(items: list[Any], shape: Shape, rng: Random) -> list[Any]:
+def _all_alike(items: list[Any], inner: Shape, most: int, rng: Random) -> list[Any]:
     source = rng.choice(items)
     return [deepcopy(source) for _ in items]
 
 
-_REORDERINGS: tuple[Callable[[list[Any], Shape, Random], list[Any]], ...] = (
+_REORDERINGS: tuple[Callable[[list[Any], Shape, int, Random], list[Any]], ...] = (
     _without, _without, _with, _with, _doubled, _swapped, _ordered, _all_alike,
 )
+"""From the items, the shape of one, and how many there may be."""
 
 
-def _repair(made: list[Any], known: list[Relation], rng: Random) -> None:
+def _repair(made: list[Any], equalities: list[Relation], rng: Random) -> None:
     """Bring what must be equal together again, where that is easily done."""
-    for relation in known:
-        numbers = quantities(made)
-        if relation.offset is None or relation.holds(numbers):
-            continue
+    numbers = quantities(made) if equalities else {}
+    for relation in equalities:
         left, right, gap = relation.left, relation.right, relation.offset
+        if gap is None or relation.holds(numbers):
+            continue
         if left.what == "value":
             _set(made, left.path, int(numbers[right]) + gap)
         elif right.what == "value":
             _set(made, right.path, int(numbers[left]) - gap)
         elif left.what == right.what == "length":
             _resize(made, right, int(numbers[left]) - gap, rng)
+        numbers = quantities(made)
 
 
 def _set(made: list[Any], path: Path, value: int) -> None:
@@ -229,10 +280,15 @@ def _resize(made: list[Any], of: Quantity, size: int, rng: Random) -> None:
 
 def _read_call(text: str) -> list[Any] | None:
     try:
-        value = json.loads(text)
+        value = json_value(json.loads(text))
     except (ValueError, RecursionError):
         return None
-    return value if isinstance(value, list) else None
+    return value if isinstance(value, list) and not _is_deeper(value, DEEPEST) else None
+
+
+def _is_deeper(value: Any, depth: int) -> bool:
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else []
+    return bool(parts) and (depth == 0 or any(_is_deeper(part, depth - 1) for part in parts))
 
 
 def _write_call(value: list[Any]) -> str:
@@ -240,10 +296,9 @@ def _write_call(value: list[Any]) -> str:
 
 
 def _read_lines(text: str) -> list[Any] | None:
-    """The words of each line, integers as such; None where writing them would not give the text again."""
-    lines = [[_word(word) for word in line.split(" ")] for line in text.rstrip().split("\n")]
-    is_whole = len(lines) <= FIXED * GROWTH and _write_lines(lines).rstrip() == text.rstrip()
-    return lines if is_whole else None
+    """The words of each line, integers as such; None where there are none, or too many lines."""
+    lines = text.replace("\r\n", "\n").rstrip().split("\n")
+    return [[_word(word) for word in line.split(" ")] for line in lines] if len(lines) <= MOST_LINES else None
 
 
 def _word(word: str) -> int | str:

@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 
 Path = tuple[int, ...]
 MOST_QUANTITIES = 24
+FIRST_ITEMS = 3
+"""Of each list at the top, whose places are looked at, too: a line of stdin may hold `n`, `m` and `k`."""
 LARGEST_OFFSET = 1
 """`n` edges and `n + 1` nodes are related; numbers further apart are so by chance."""
 ENOUGH = 3
@@ -45,7 +47,7 @@ class Relation:
 
 
 def quantities(value: list[Any]) -> dict[Quantity, float]:
-    """The quantities of an input, whose places are those of `value` and of the short lists in it."""
+    """The quantities of an input, whose places are those of `value` and the first ones of the lists in it."""
     found: dict[Quantity, float] = {}
     for path, each in _places(value):
         if type(each) is int:
@@ -56,12 +58,12 @@ def quantities(value: list[Any]) -> dict[Quantity, float]:
     return found
 
 
-def _places(value: list[Any], path: Path = ()) -> Iterator[tuple[Path, Any]]:
+def _places(value: list[Any]) -> Iterator[tuple[Path, Any]]:
     """What stands at the top, and the first items of the lists there."""
     for i, each in enumerate(value):
-        yield (*path, i), each
-        if isinstance(each, list) and each and not path:
-            yield (i, 0), each[0]
+        yield (i,), each
+        for j, inner in enumerate(each[:FIRST_ITEMS] if isinstance(each, list) else ()):
+            yield (i, j), inner
 
 
 def _extremes(path: Path, value: str | list[Any]) -> dict[Quantity, float]:
@@ -84,7 +86,8 @@ def relations(values: list[list[Any]]) -> list[Relation]:
     rows = [quantities(value) for value in values]
     if len(rows) < ENOUGH:
         return []
-    common = [name for name in rows[0] if all(name in row for row in rows)][:MOST_QUANTITIES]
+    common = [name for name in rows[0] if all(name in row for row in rows)]
+    common = sorted(common, key=lambda name: len(name.path))[:MOST_QUANTITIES]
     return [found for pair in combinations(common, 2) for found in _between(*pair, rows)]
 
 

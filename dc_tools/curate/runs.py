@@ -42,7 +42,7 @@ def all_together(
         return None
     try:
         values = msgspec.json.decode(done.runs[0].output, type=list[msgspec.Raw])
-    except msgspec.DecodeError:  # the program wrote there itself
+    except (msgspec.DecodeError, RecursionError):  # the program wrote there itself
         return None
     if len(values) != len(inputs):
         return None

@@ -1,4 +1,4 @@
-"""The ids of the rows so far, so that the second row of a name is found: 24 to 48 bytes a row, nothing of the name."""
+"""The ids of the rows so far, so that the second row of a name is found: 32 to 64 bytes a row, nothing of the name."""
 
 from typing import Any
 
@@ -45,7 +45,6 @@ class Seen:
     def _grow(self) -> None:
         hashes, numbers = self._hashes, self._numbers
         self._make(2 * len(hashes))
-        for digest, number in zip(hashes.tolist(), numbers.tolist(), strict=True):
-            if digest != FREE:
-                at = self._place(digest)
-                self._hashes[at], self._numbers[at] = digest, number
+        for old in np.flatnonzero(hashes):
+            at = self._place(int(hashes[old]))
+            self._hashes[at], self._numbers[at] = hashes[old], numbers[old]
