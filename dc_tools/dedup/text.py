@@ -58,7 +58,12 @@ _WORD_CHARACTER = re.compile(r"\w")
 _FOREIGN_SIGN = re.compile(r"[^\x00-\x7f\w]")
 _UNSPACED = re.compile("([\u0e00-\u0eff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff])")
 
-_OPERATOR = re.compile(r"(?<=\S[ \t])[-+*/%<>=^&|!]{1,3}(?=[ \t]\S)")
+_SIGN_OF_ONE = "[-+*/%<>=^&|!]"
+_OPERATOR = re.compile(
+    rf"{_SIGN_OF_ONE}{{1,3}}(?=[ \t]\S)"
+    + "(?:" + "|".join(rf"(?<=\S[ \t]{_SIGN_OF_ONE * count})" for count in (1, 2, 3)) + ")"
+)
+"""One to three signs between two spaces; what looks back comes last, as the scan is quick where a set comes first."""
 
 _WORD_BYTES = bytes(c if c >= 128 or chr(c).isalnum() or c == ord("_") else 32 for c in range(256))
 _BLANKED = bytes(32 if chr(c).isspace() and c < 128 else c for c in range(256))
