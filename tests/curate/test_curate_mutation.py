@@ -8,6 +8,7 @@ from itertools import islice, pairwise
 from random import Random
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -50,9 +51,8 @@ def test_whatever_the_arguments_are_each_new_input_is_one_and_comes_once(values:
     problem = call(values)
     found = made(problem, 8)
     assert len({*found, *(test.input for test in problem.tests)}) == len(found) + len({t.input for t in problem.tests})
-    assert all(isinstance(json.loads(text), list) for text in found)
+    assert all(isinstance(msgspec.json.decode(text), list) for text in found)  # which takes no NaN
     assert {len(json.loads(text)) for text in found} <= {len(value) for value in values}
-    assert "NaN" not in "".join(found)
 
 
 @settings(max_examples=40, deadline=None)

@@ -38,13 +38,13 @@ def alone(code: str, pool: JudgePool, inputs: list[str] = INPUTS) -> list[str]:
 
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=2), inner, max_size=3),
     max_leaves=8,
 )
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(values=st.lists(JSON, min_size=1, max_size=5))
 def test_a_stateless_solution_gives_the_same_texts_in_one_process_as_in_many(
     values: list[object], pool: JudgePool
@@ -113,6 +113,11 @@ def test_one_call_that_ends_badly_leaves_all_to_a_process_each(ending: str, pool
     quick.limits.time_s = 0.1
     assert all_together(quick, code, INPUTS, pool, spent_s=0.0) is None
     assert [run.output for run in each_alone(quick, code, INPUTS, pool).runs] == ["0", "1", "2", "3", "", "5"]
+
+
+def test_values_that_are_no_json_are_left_to_a_process_each(pool: JudgePool) -> None:
+    assert together("def f(x):\n    return 1e999\n", pool) is None
+    assert alone("def f(x):\n    return 1e999\n", pool) == ["Infinity"] * 6
 
 
 def test_programs_of_text_are_never_run_together(pool: JudgePool) -> None:
