@@ -42,6 +42,9 @@ def main(
     expand: Annotated[
         int, typer.Option(min=0, help="Make up to so many further tests a problem, checked by its solutions.")
     ] = 0,
+    packages: Annotated[
+        list[str] | None, typer.Option("--package", help="Let programs import this package (numpy). Repeatable.")
+    ] = None,
     ray_address: Annotated[
         str | None, typer.Option(help="Run on all CPUs of this Ray cluster, HOST:PORT, instead of --workers.")
     ] = None,
@@ -70,7 +73,8 @@ def main(
 
     difficulty = read_difficulty(difficulty_from, keep_rate) if difficulty_from else None
     settings = Settings(
-        format, min_tests, max_complexity, min_coverage, verify, max_solutions, difficulty, expand, run.options.seed
+        format, min_tests, max_complexity, min_coverage, verify, max_solutions, difficulty, expand, run.options.seed,
+        tuple(packages or ()),
     )
     seen = Seen()
     with connected(ray_address) if ray_address else contextlib.nullcontext():

@@ -9,6 +9,7 @@ from typing import Any
 from dc_tools.core.records import Checker, CheckerType, Line, Problem, Test, TestKind
 from dc_tools.curate.asserts import FLOAT_TOLERANCE, Checks
 from dc_tools.curate.reasons import Reason, Refusal
+from dc_tools.curate.statement import tolerance_of
 from dc_tools.curate.syntax import holds_float
 
 
@@ -73,7 +74,7 @@ def with_tests(draft: Draft, tests: list[Test], left_out: Counter[str]) -> Draft
         tolerance = max(checks.tolerance / max([1.0, *map(largest, values)]), min(checks.tolerance, LEAST_TOLERANCE))
         problem.checker = Checker(CheckerType.FLOAT, tolerance)
     elif any(map(holds_float, values)):
-        problem.checker = Checker(CheckerType.FLOAT, FLOAT_TOLERANCE)
+        problem.checker = Checker(CheckerType.FLOAT, tolerance_of(problem.statement) or FLOAT_TOLERANCE)
     return draft
 
 

@@ -15,7 +15,7 @@ from dc_tools.curate.draft import Draft
 from dc_tools.curate.expand import expanded
 from dc_tools.curate.formats import Format
 from dc_tools.curate.reasons import Reason, Refusal
-from dc_tools.curate.verify import covered, facts_of, verified
+from dc_tools.curate.verify import covered, facts_of, judged, verified
 from dc_tools.sandbox.judge import JudgePool
 
 
@@ -32,6 +32,8 @@ class Settings:
     difficulty: Difficulty | None = None
     expand: int = 0
     seed: int = 0
+    packages: tuple[str, ...] = ()
+    """What programs may import beside the standard library."""
 
 
 @dataclass
@@ -118,6 +120,8 @@ class Examination:
                 self.has_new_tests |= problem.tests is not own
                 return None
             problem.tests = own
+            if self._may_expand and "expanded" in self.facts:
+                self.facts["expanded"]["tests"] = 0  # the record has none of them
             refusals.append(refusal)
         further = f"; {len(refusals) - 1} further fail, too" if len(refusals) > 1 else ""
         return Refusal(refusals[0].reason, refusals[0].detail + further)
@@ -157,6 +161,8 @@ class Examination:
         verdict, coverage = verified(self.draft.problem, code, self.pool)
         if isinstance(coverage, Coverage) and self._may_expand:
             verdict, coverage = self._with_more_tests(place, further, verdict, coverage)
+        elif isinstance(coverage, Coverage) and "expanded" in self.facts and "coverage" not in self.facts:
+            self.facts["expanded"] = self.facts.pop("expanded")  # to where the earlier curation wrote it
         refusal = coverage if isinstance(coverage, Refusal) else self._of_the_coverage(coverage)
         if refusal is None:
             self.facts["reference"] = {**facts_of(place, verdict), "runs": 2}
@@ -186,7 +192,7 @@ class Examination:
             problem, codes, settings.expand, self.pool, seed=f"{settings.seed}/{problem.id}", slowest_s=slowest_s,
             least=missing,
         )
-        problem.tests = own + made.tests
+        problem.tests = own + made.tests if made.tests else own
         again = covered(problem, codes[0], self.pool, spent_s=self._spent_s(verdict, len(own)))
         if isinstance(again, Refusal):
             problem.tests = own
@@ -205,7 +211,7 @@ class Examination:
         first = problem.solutions[place].code
         for each in further:
             code = problem.solutions[each].code
-            if code != first and self.pool.judge(problem, code).status is Status.AC:
+            if code != first and judged(problem, code, self.pool).status is Status.AC:
                 return [each]
         return []
 

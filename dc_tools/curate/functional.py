@@ -9,6 +9,7 @@ from typing import Any
 from dc_tools.core.records import Checker, CheckerType, Entry, Problem, Test, TestKind
 from dc_tools.curate.asserts import FLOAT_TOLERANCE, make_test
 from dc_tools.curate.reasons import Reason, Refusal
+from dc_tools.curate.statement import tolerance_of
 from dc_tools.curate.syntax import (
     NotJson,
     NotPython,
@@ -93,5 +94,5 @@ def _type_of(annotation: str) -> str | None:
 def checker_for(problem: Problem) -> Checker:
     """The float checker where a value holds a float."""
     if any(holds_float(json.loads(test.output)) for test in problem.tests):
-        return Checker(CheckerType.FLOAT, FLOAT_TOLERANCE)
+        return Checker(CheckerType.FLOAT, tolerance_of(problem.statement) or FLOAT_TOLERANCE)
     return Checker()

@@ -64,7 +64,7 @@ def curate(
 
 
 def _here(lines: Iterable[Line], settings: Settings, workers: int) -> Iterator[Curated]:
-    pool = JudgePool(workers)
+    pool = JudgePool(workers, packages=settings.packages)
     threads = ThreadPoolExecutor(2 * workers, thread_name_prefix="curate")
     try:
         work = (Piece(threads.submit(curated, line, settings, pool), len(line.raw)) for line in lines)

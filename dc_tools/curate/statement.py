@@ -21,7 +21,10 @@ INTERACTIVE = wording(
     r"\b(?:must|should|need to|have to|(?:forget|remember|sure|required) to)\b[^.\n]{0,60}\bflush\b",
     r"\bflush (?:the |your )?(?:standard )?(?:output|stdout)\b[^.\n]{0,30}\b(?:after|each|every)\b",
 )
-ERROR_ALLOWED = re.compile(r"\b(?:absolute|relative)\b[^.]{0,40}\berrors?\b", re.IGNORECASE)
+ERROR_ALLOWED = re.compile(
+    r"\b(?:absolute|relative)\b[^.]{0,40}\berrors?\b|\banswers? within\b[^.]{0,20}\bof the (?:actual|correct|exact)\b",
+    re.IGNORECASE,
+)
 POWER = re.compile(r"10\s*(?:\^|\*\*)?\s*\{?\s*[-\u2212]\s*\{?\s*([1-9][0-9]?)\b|\b1e-0?([1-9][0-9]?)\b", re.IGNORECASE)
 POWER_WITHIN = 160
 """Characters about the word `error` in which its size is looked for."""
@@ -44,26 +47,36 @@ def unusable(statement: str) -> Refusal | None:
 
     Pictures from the examples on only illustrate them.
     """
+    found = INTERACTIVE.search(spaced(statement))
+    if found:
+        return Refusal(Reason.INTERACTIVE, f"the statement says: '{one_line(found[0])}'")
     examples = EXAMPLES.search(statement)
     found = PICTURE.search(statement, 0, examples.start() if examples else len(statement))
-    if found:
-        shown = " ".join(statement[found.start() : found.end() + SHOWN].split())
-        return Refusal(Reason.IMAGE, f"the statement shows a picture: {shown}")
-    found = INTERACTIVE.search(spaced(statement))
-    return Refusal(Reason.INTERACTIVE, f"the statement says: '{one_line(found[0])}'") if found else None
+    if not found:
+        return None
+    shown = " ".join(statement[found.start() : found.end() + SHOWN].split())
+    return Refusal(Reason.IMAGE, f"the statement shows a picture: {shown}")
 
 
 def checker_of(statement: str, tests: list[Test]) -> Checker:
     """The checker for stdout that the statement asks for, where the expected outputs bear it out."""
-    allowed = ERROR_ALLOWED.search(statement)
+    allowed = tolerance_of(statement)
     if allowed and any(REAL.search(test.output) for test in tests):
-        about = statement[max(0, allowed.start() - POWER_WITHIN) : allowed.end() + POWER_WITHIN]
-        powers = [int(found[1] or found[2]) for found in POWER.finditer(about)]
-        return Checker(CheckerType.FLOAT, float(f"1e-{max(powers)}") if powers else FLOAT_TOLERANCE)
+        return Checker(CheckerType.FLOAT, allowed)
     words = (word for test in tests for word in test.output.split())
     if ANY_CASE.search(statement) and any(word.lower() in YES_NO for word in words):
         return Checker(CheckerType.YESNO)
     return Checker()
+
+
+def tolerance_of(statement: str) -> float | None:
+    """The error that the statement allows, the usual one where it names no size; None where it allows none."""
+    allowed = ERROR_ALLOWED.search(statement)
+    if not allowed:
+        return None
+    about = statement[max(0, allowed.start() - POWER_WITHIN) : allowed.end() + POWER_WITHIN]
+    powers = [int(found[1] or found[2]) for found in POWER.finditer(about)]
+    return float(f"1e-{max(powers)}") if powers else FLOAT_TOLERANCE
 
 
 def bare(prompt: str) -> str:

@@ -18,9 +18,9 @@ def verified(problem: Problem, code: str, pool: JudgePool) -> tuple[Verdict, Cov
 
     Errors: `SandboxFault`.
     """
-    first = _judged(problem, code, pool)
+    first = judged(problem, code, pool)
     if first.status is not Status.AC:
-        return first, _failed(problem, first, _judged(problem, code, pool))
+        return first, _failed(problem, first, judged(problem, code, pool))
     return first, covered(problem, code, pool, spent_s=first.time_s)
 
 
@@ -65,7 +65,8 @@ def facts_of(place: int, verdict: Verdict) -> dict[str, Any]:
     return {"solution": place, "status": verdict.status.value, "passed": verdict.passed, "total": verdict.total}
 
 
-def _judged(problem: Problem, code: str, pool: JudgePool) -> Verdict:
+def judged(problem: Problem, code: str, pool: JudgePool) -> Verdict:
+    """The verdict on a solution. Errors: `SandboxFault`."""
     verdict = pool.judge(problem, code)
     if verdict.status is Status.IE:
         raise SandboxFault(verdict.message)

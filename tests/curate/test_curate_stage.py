@@ -277,6 +277,13 @@ def test_solutions_in_other_languages_are_counted_and_measured_but_not_run(pool:
     assert dropped(row, pool, verify=False, max_complexity=3)[0] == "complexity_high"
 
 
+def test_a_package_is_importable_where_it_is_asked_for(pool: JudgePool) -> None:
+    row = squares("import sortedcontainers\ndef f(x):\n    return sortedcontainers.SortedList([x * x])[0]\n")
+    assert dropped(row, pool)[0] == "solution_fails"
+    with JudgePool(1, packages=["sortedcontainers"]) as richer:
+        assert kept(row, richer)["curation"]["reference"]["passed"] == 5
+
+
 def test_equal_tests_are_merged_and_counted(pool: JudgePool) -> None:
     row = function(SQUARE, [(x % 5, (x % 5) ** 2) for x in range(8)], meta={"mine": 1})
     record = kept(row, pool)

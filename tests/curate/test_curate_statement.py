@@ -13,7 +13,7 @@ from dc_tools.curate.draft import Draft
 from dc_tools.curate.formats import Format
 from dc_tools.curate.freedom import fixes_items_inside, freedom_of
 from dc_tools.curate.reasons import Reason
-from dc_tools.curate.statement import unusable
+from dc_tools.curate.statement import tolerance_of, unusable
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 LEETCODE = DATA / "raw" / "leetcode_dataset_v0.3.1_test.jsonl.gz"
@@ -161,3 +161,17 @@ def test_humaneval_has_one_answer_to_each_problem_and_no_dialogue() -> None:
     problems = _problems(HUMANEVAL)
     assert len(problems) == 163
     assert [one.id for one in problems if filters.one_answer(one) or filters.self_contained(one)] == []
+
+
+def test_the_error_that_a_statement_allows_is_its_tolerance() -> None:
+    assert tolerance_of("Answers within 10-5 of the actual answer will be accepted.") == 1e-5
+    assert tolerance_of("Answers within 10^{-4} of the correct value are accepted.") == 1e-4
+    assert tolerance_of("with absolute or relative error at most 1e-9") == 1e-9
+    assert tolerance_of("a small relative error is allowed") == 1e-6
+    assert tolerance_of("within 10-5 steps") is None
+
+
+def test_a_dialogue_with_a_picture_is_a_dialogue() -> None:
+    refusal = unusable("This is an interactive problem. ![a ruler](x.png)")
+    assert refusal is not None
+    assert refusal.reason is Reason.INTERACTIVE
