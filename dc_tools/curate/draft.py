@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dc_tools.core.records import Checker, CheckerType, Line, Problem, Test, TestKind
-from dc_tools.curate.asserts import FLOAT_TOLERANCE, Checks
+from dc_tools.curate.reading.asserts import FLOAT_TOLERANCE, Checks
+from dc_tools.curate.reading.syntax import holds_float
 from dc_tools.curate.reasons import Reason, Refusal
-from dc_tools.curate.statement import tolerance_of
-from dc_tools.curate.syntax import holds_float
+from dc_tools.curate.statements.statement import tolerance_of
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,14 @@ from msgspec import structs
 
 from dc_tools.core.records import Status, Test, TestKind, Verdict
 from dc_tools.curate import filters
-from dc_tools.curate.bounds import out_of_bounds
 from dc_tools.curate.complexity import Complexity, Unmeasured, complexity_of
 from dc_tools.curate.coverage import Coverage
 from dc_tools.curate.difficulty import Difficulty
 from dc_tools.curate.draft import Draft
-from dc_tools.curate.expand import expanded
+from dc_tools.curate.expansion.expand import expanded
 from dc_tools.curate.formats import Format
 from dc_tools.curate.reasons import Reason, Refusal
+from dc_tools.curate.statements.bounds import out_of_bounds
 from dc_tools.curate.verify import covered, facts_of, judged, verified
 from dc_tools.sandbox.judge import JudgePool
 

@@ -8,9 +8,9 @@ from dc_tools.core.records import Checker, CheckerType, Mode, Problem, Solution,
 from dc_tools.curate.complexity import Complexity
 from dc_tools.curate.coverage import Coverage
 from dc_tools.curate.draft import in_words
-from dc_tools.curate.freedom import fixes_items_inside, freedom_of
 from dc_tools.curate.reasons import Reason, Refusal
-from dc_tools.curate.statement import unusable
+from dc_tools.curate.statements.freedom import fixes_items_inside, freedom_of
+from dc_tools.curate.statements.statement import unusable
 from dc_tools.sandbox.compare import value_difference
 
 SHOWN = 60

@@ -23,8 +23,8 @@ from dc_tools.curate import sources
 from dc_tools.curate.draft import Draft
 from dc_tools.curate.examination import Examination, Settings
 from dc_tools.curate.formats import Format
+from dc_tools.curate.reading.recording import NO_ARGUMENTS, learned, recorder_program
 from dc_tools.curate.reasons import Reason, Refusal
-from dc_tools.curate.recording import NO_ARGUMENTS, learned, recorder_program
 from dc_tools.curate.runs import SandboxFault
 from dc_tools.curate.seen import Seen
 from dc_tools.sandbox.judge import JudgePool

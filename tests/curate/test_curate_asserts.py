@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dc_tools.core.records import Entry
-from dc_tools.curate.asserts import Checks, read_checks
+from dc_tools.curate.reading.asserts import Checks, read_checks
 from dc_tools.curate.reasons import Reason, Refusal
 
 

@@ -8,10 +8,10 @@ import pytest
 
 from dc_tools.core.records import Entry, Line, Mode, Problem, Solution, Test
 from dc_tools.curate import sources
-from dc_tools.curate.bounds import LONGEST_INPUT, Excess, out_of_bounds
 from dc_tools.curate.draft import Draft
 from dc_tools.curate.formats import Format
-from dc_tools.curate.inequality import comparisons, plain
+from dc_tools.curate.statements.bounds import LONGEST_INPUT, Excess, out_of_bounds
+from dc_tools.curate.statements.inequality import comparisons, plain
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data" / "raw"
 

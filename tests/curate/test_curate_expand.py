@@ -9,7 +9,7 @@ import pytest
 from dc_tools.core.records import Line
 from dc_tools.core.run import Dropped, Kept
 from dc_tools.curate.examination import Settings
-from dc_tools.curate.expand import MOST_TRIED, PATIENCE, ROUND
+from dc_tools.curate.expansion.expand import MOST_TRIED, PATIENCE, ROUND
 from dc_tools.curate.stage import curate, curated
 from dc_tools.sandbox.judge import JudgePool
 

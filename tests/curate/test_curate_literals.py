@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dc_tools.curate import literals
-from dc_tools.curate.literals import read_data, read_strings
+from dc_tools.curate.reading import literals
+from dc_tools.curate.reading.literals import read_data, read_strings
+from dc_tools.curate.reading.unpack import Unreadable
 from dc_tools.curate.reasons import Reason
-from dc_tools.curate.unpack import Unreadable
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),

@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dc_tools.core.records import Entry, Mode, Problem, Test
-from dc_tools.curate.mutation import MOST_CHARACTERS, mutants
-from dc_tools.curate.relations import quantities, relations
-from dc_tools.curate.shapes import enough_for, fits, shape_of
+from dc_tools.curate.expansion.mutation import MOST_CHARACTERS, mutants
+from dc_tools.curate.expansion.relations import quantities, relations
+from dc_tools.curate.expansion.shapes import enough_for, fits, shape_of
 
 SORTED = "Constraints:\n\n* 1 <= k <= nums.length <= 30\n* `nums` is sorted in ascending order."
 JSON = st.recursive(

@@ -153,7 +153,7 @@ def test_a_field_of_the_wrong_type_is_a_bad_line_with_its_path(field: str, value
     ("name", "rows", "tests", "dropped", "limits"),
     [
         ("raw/rllm_code_contests_test.json.gz", 165, 1744, {"image": 10, "interactive": 3}, ((2.0, 245), 54)),
-        ("raw/rllm_codeforces_test.json.gz", 408, 436, {"image": 19, "interactive": 13}, ((2.0, 256), 158)),
+        ("raw/rllm_codeforces_test.json.gz", 408, 436, {"image": 16, "interactive": 16}, ((2.0, 256), 158)),
     ],
 )
 def test_real_rows_are_all_read_with_their_limits(

@@ -13,7 +13,7 @@ from dc_tools.curate import sources
 from dc_tools.curate.draft import Draft
 from dc_tools.curate.examination import Settings
 from dc_tools.curate.formats import Format
-from dc_tools.curate.pytests import as_check
+from dc_tools.curate.reading.pytests import as_check
 from dc_tools.curate.reasons import Reason, Refusal
 from dc_tools.curate.stage import curated
 from dc_tools.sandbox.judge import JudgePool

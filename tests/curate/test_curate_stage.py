@@ -14,8 +14,8 @@ from dc_tools.curate import sources
 from dc_tools.curate.draft import Draft
 from dc_tools.curate.examination import Settings
 from dc_tools.curate.formats import Format
+from dc_tools.curate.reading.recording import learned
 from dc_tools.curate.reasons import Reason, Refusal
-from dc_tools.curate.recording import learned
 from dc_tools.curate.stage import curate, curated
 from dc_tools.sandbox.judge import Execution, JudgePool
 

@@ -11,9 +11,9 @@ from dc_tools.core.records import Line, Problem
 from dc_tools.curate import filters, sources
 from dc_tools.curate.draft import Draft
 from dc_tools.curate.formats import Format
-from dc_tools.curate.freedom import fixes_items_inside, freedom_of
 from dc_tools.curate.reasons import Reason
-from dc_tools.curate.statement import tolerance_of, unusable
+from dc_tools.curate.statements.freedom import fixes_items_inside, freedom_of
+from dc_tools.curate.statements.statement import tolerance_of, unusable
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 LEETCODE = DATA / "raw" / "leetcode_dataset_v0.3.1_test.jsonl.gz"

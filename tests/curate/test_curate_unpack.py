@@ -13,8 +13,16 @@ from typing import Any
 
 import pytest
 
+from dc_tools.curate.reading.unpack import (
+    MOST_UNPACKED,
+    DataUnpickler,
+    Unreadable,
+    inflated,
+    read_json,
+    unpacked,
+    unpickled,
+)
 from dc_tools.curate.reasons import Reason
-from dc_tools.curate.unpack import MOST_UNPACKED, DataUnpickler, Unreadable, inflated, read_json, unpacked, unpickled
 
 
 def packed(value: Any, protocol: int = pickle.DEFAULT_PROTOCOL) -> str:

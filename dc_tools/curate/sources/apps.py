@@ -6,11 +6,11 @@ import msgspec
 
 from dc_tools.core.records import Line, Problem, Source
 from dc_tools.curate.draft import Draft
-from dc_tools.curate.origin import split_of, told
+from dc_tools.curate.reading.origin import split_of, told
+from dc_tools.curate.reading.solutions import solutions_of
+from dc_tools.curate.reading.unpack import Unreadable
 from dc_tools.curate.reasons import Refusal
-from dc_tools.curate.solutions import solutions_of
 from dc_tools.curate.sources import taco
-from dc_tools.curate.unpack import Unreadable
 
 DATASET, LICENSE = "apps", "MIT"
 

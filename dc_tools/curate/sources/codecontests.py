@@ -6,11 +6,11 @@ import msgspec
 
 from dc_tools.core.records import Line, Problem, Solution, Source, TestKind
 from dc_tools.curate.draft import Draft
-from dc_tools.curate.limits import limits_of
-from dc_tools.curate.origin import split_of
+from dc_tools.curate.reading.limits import limits_of
+from dc_tools.curate.reading.origin import split_of
+from dc_tools.curate.reading.stdin_tests import paired, stdin_draft
+from dc_tools.curate.reading.unpack import Unreadable
 from dc_tools.curate.reasons import Reason, Refusal
-from dc_tools.curate.stdin_tests import paired, stdin_draft
-from dc_tools.curate.unpack import Unreadable
 
 DATASET, LICENSE = "codecontests", "CC-BY-4.0"
 LANGUAGES = ("unknown", "python2", "cpp", "python", "java")

@@ -10,11 +10,11 @@ import msgspec
 
 from dc_tools.core.records import Checker, CheckerType, Line, Problem, Source, TestKind
 from dc_tools.curate.draft import Draft
-from dc_tools.curate.limits import limits_of
-from dc_tools.curate.origin import split_of
+from dc_tools.curate.reading.limits import limits_of
+from dc_tools.curate.reading.origin import split_of
+from dc_tools.curate.reading.stdin_tests import Case, stdin_draft
+from dc_tools.curate.reading.syntax import NotPython, parse
 from dc_tools.curate.reasons import Reason, Refusal
-from dc_tools.curate.stdin_tests import Case, stdin_draft
-from dc_tools.curate.syntax import NotPython, parse
 
 DATASET, LICENSE = "codeforces", "CC-BY-4.0"
 STDIO = "stdio"
@@ -84,7 +84,7 @@ def _checker(row: Row) -> Checker | Refusal | None:
         parse(row.generated_checker)
     except NotPython as error:
         return Refusal(Reason.NEEDS_CHECKER, f"generated_checker is no Python: {error}")
-    wrapper = files("dc_tools.curate").joinpath("score_checker.py").read_text()
+    wrapper = files("dc_tools.curate.reading").joinpath("score_checker.py").read_text()
     return Checker(CheckerType.CUSTOM, code=wrapper + CALL.format(checker=row.generated_checker))
 
 

@@ -12,15 +12,15 @@ import msgspec
 
 from dc_tools.core.records import Limits, Line, Problem, Solution, Source
 from dc_tools.curate.draft import Draft
-from dc_tools.curate.limits import limits_of
-from dc_tools.curate.literals import read_data, read_strings
-from dc_tools.curate.origin import content_name, split_of
+from dc_tools.curate.reading.limits import limits_of
+from dc_tools.curate.reading.literals import read_data, read_strings
+from dc_tools.curate.reading.origin import content_name, split_of
+from dc_tools.curate.reading.solutions import program_of, solutions_of
+from dc_tools.curate.reading.typed_tests import Named, read_typed, typed_draft
+from dc_tools.curate.reading.unpack import Unreadable
 from dc_tools.curate.reasons import Reason, Refusal
-from dc_tools.curate.solutions import program_of, solutions_of
 from dc_tools.curate.sources import taco
-from dc_tools.curate.statement import bare
-from dc_tools.curate.typed_tests import Named, read_typed, typed_draft
-from dc_tools.curate.unpack import Unreadable
+from dc_tools.curate.statements.statement import bare
 
 DATASET, LICENSE = "deepcoder", "MIT"
 FOOT = re.compile(

@@ -5,10 +5,10 @@ import re
 import msgspec
 
 from dc_tools.core.records import Entry, Line, Mode, Problem, Solution, Source, TestKind
-from dc_tools.curate.asserts import Checks, read_checks
 from dc_tools.curate.draft import Draft, Script, draft_of
+from dc_tools.curate.reading.asserts import Checks, read_checks
+from dc_tools.curate.reading.syntax import NotPython, function_named, heading_of, parse, signature_of
 from dc_tools.curate.reasons import Reason, Refusal
-from dc_tools.curate.syntax import NotPython, function_named, heading_of, parse, signature_of
 
 DATASET, LICENSE = "humaneval", "MIT"
 CANDIDATE = "candidate"

@@ -10,11 +10,11 @@ from typing import Any
 import msgspec
 
 from dc_tools.core.records import Line
-from dc_tools.curate.asserts import FLOAT_TOLERANCE, Checks
 from dc_tools.curate.draft import Draft, Script
+from dc_tools.curate.reading.asserts import FLOAT_TOLERANCE, Checks
+from dc_tools.curate.reading.syntax import NotPython, function_named, parse
 from dc_tools.curate.reasons import Reason, Refusal
 from dc_tools.curate.sources import humaneval
-from dc_tools.curate.syntax import NotPython, function_named, parse
 
 DATASET, LICENSE = "humaneval+", "Apache-2.0"
 CODE = """{test}

@@ -6,15 +6,15 @@ from typing import Any
 import msgspec
 
 from dc_tools.core.records import Entry, Line, Mode, Problem, Solution, Source, TestKind
-from dc_tools.curate.asserts import read_checks
 from dc_tools.curate.draft import Draft, Script, draft_of, in_words
-from dc_tools.curate.literals import read_data
-from dc_tools.curate.origin import split_of
-from dc_tools.curate.pytests import Check, as_check, names_called
+from dc_tools.curate.reading.asserts import read_checks
+from dc_tools.curate.reading.literals import read_data
+from dc_tools.curate.reading.origin import split_of
+from dc_tools.curate.reading.pytests import Check, as_check, names_called
+from dc_tools.curate.reading.stdin_tests import paired, stdin_draft
+from dc_tools.curate.reading.syntax import NotPython, function_named, heading_of, parse, signature_of
+from dc_tools.curate.reading.unpack import Unreadable
 from dc_tools.curate.reasons import Reason, Refusal
-from dc_tools.curate.stdin_tests import paired, stdin_draft
-from dc_tools.curate.syntax import NotPython, function_named, heading_of, parse, signature_of
-from dc_tools.curate.unpack import Unreadable
 
 DATASET, LICENSE = "kodcode", "CC-BY-NC-4.0"
 

@@ -6,10 +6,10 @@ from collections import Counter
 import msgspec
 
 from dc_tools.core.records import Entry, Line, Mode, Problem, Solution, Source, TestKind
-from dc_tools.curate.asserts import read_checks
 from dc_tools.curate.draft import Draft, Script, draft_of
+from dc_tools.curate.reading.asserts import read_checks
+from dc_tools.curate.reading.syntax import NotPython, function_named, functions_of, heading_of, parse, signature_of
 from dc_tools.curate.reasons import Reason, Refusal
-from dc_tools.curate.syntax import NotPython, function_named, functions_of, heading_of, parse, signature_of
 
 DATASET, LICENSE = "mbpp", "CC-BY-4.0"
 SPLITS = ((10, "prompt"), (510, "test"), (600, "validation"), (974, "train"))

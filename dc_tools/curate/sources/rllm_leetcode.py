@@ -5,12 +5,12 @@ import re
 import msgspec
 
 from dc_tools.core.records import Entry, Line, Mode, Problem, Solution, Source, TestKind
-from dc_tools.curate.asserts import read_checks
 from dc_tools.curate.draft import Draft, Script, draft_of
-from dc_tools.curate.functional import entry_of
-from dc_tools.curate.origin import content_name, split_of
+from dc_tools.curate.reading.asserts import read_checks
+from dc_tools.curate.reading.functional import entry_of
+from dc_tools.curate.reading.origin import content_name, split_of
+from dc_tools.curate.reading.syntax import NotPython, function_named, heading_of, parse, signature_of
 from dc_tools.curate.reasons import Reason, Refusal
-from dc_tools.curate.syntax import NotPython, function_named, heading_of, parse, signature_of
 from dc_tools.sandbox.program import LEETCODE_MODULES, LEETCODE_STARS
 
 DATASET, LICENSE = "rllm_leetcode", "Apache-2.0"

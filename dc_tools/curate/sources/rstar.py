@@ -9,14 +9,14 @@ from typing import Any
 import msgspec
 
 from dc_tools.core.records import Line, Mode, Problem, Source, TestKind
-from dc_tools.curate.calls import call_draft
 from dc_tools.curate.draft import Draft
-from dc_tools.curate.functional import call_tests, checker_for, entry_for
-from dc_tools.curate.literals import read_data
-from dc_tools.curate.origin import split_of, told
+from dc_tools.curate.reading.calls import call_draft
+from dc_tools.curate.reading.functional import call_tests, checker_for, entry_for
+from dc_tools.curate.reading.literals import read_data
+from dc_tools.curate.reading.origin import split_of, told
+from dc_tools.curate.reading.stdin_tests import Case, paired, stdin_draft
+from dc_tools.curate.reading.unpack import Unreadable
 from dc_tools.curate.reasons import Reason, Refusal
-from dc_tools.curate.stdin_tests import Case, paired, stdin_draft
-from dc_tools.curate.unpack import Unreadable
 
 DATASET, LICENSE = "rstar", "CC-BY-4.0"
 

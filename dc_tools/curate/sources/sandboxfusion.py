@@ -11,11 +11,11 @@ import msgspec
 
 from dc_tools.core.records import Limits, Line, Mode, Problem, Solution, Source, Test, TestKind
 from dc_tools.curate.draft import Draft
-from dc_tools.curate.functional import call_tests, checker_for, entry_for
+from dc_tools.curate.reading.functional import call_tests, checker_for, entry_for
+from dc_tools.curate.reading.unpack import Unreadable, read_json, unpacked
 from dc_tools.curate.reasons import Reason, Refusal
 from dc_tools.curate.sources.livecodebench import TIME_S
-from dc_tools.curate.statement import checker_of
-from dc_tools.curate.unpack import Unreadable, read_json, unpacked
+from dc_tools.curate.statements.statement import checker_of
 
 DATASET = "sandboxfusion"
 PLACEHOLDER = "import sys; sys.exit(0)"

@@ -9,15 +9,15 @@ from typing import Any
 import msgspec
 
 from dc_tools.core.records import Line, Problem, Source
-from dc_tools.curate.calls import call_draft
 from dc_tools.curate.draft import Draft
-from dc_tools.curate.limits import limits_of
-from dc_tools.curate.literals import read_data, read_strings
-from dc_tools.curate.origin import content_name, date_of, split_of, told
+from dc_tools.curate.reading.calls import call_draft
+from dc_tools.curate.reading.limits import limits_of
+from dc_tools.curate.reading.literals import read_data, read_strings
+from dc_tools.curate.reading.origin import content_name, date_of, split_of, told
+from dc_tools.curate.reading.solutions import solutions_of
+from dc_tools.curate.reading.stdin_tests import Case, paired, stdin_draft
+from dc_tools.curate.reading.unpack import Unreadable
 from dc_tools.curate.reasons import Reason, Refusal
-from dc_tools.curate.solutions import solutions_of
-from dc_tools.curate.stdin_tests import Case, paired, stdin_draft
-from dc_tools.curate.unpack import Unreadable
 
 DATASET, LICENSE = "taco", "Apache-2.0"
 UNKNOWN = "unknown_difficulty"

@@ -11,14 +11,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from dc_tools.core.records import Entry, Mode, Problem, Test
-from dc_tools.curate.asserts import make_test
 from dc_tools.curate.draft import Draft
-from dc_tools.curate.functional import checker_for, entry_of
-from dc_tools.curate.literals import read_data
-from dc_tools.curate.reasons import Reason, Refusal
-from dc_tools.curate.solutions import python_codes
-from dc_tools.curate.stdin_tests import Case
-from dc_tools.curate.syntax import (
+from dc_tools.curate.reading.asserts import make_test
+from dc_tools.curate.reading.functional import checker_for, entry_of
+from dc_tools.curate.reading.literals import read_data
+from dc_tools.curate.reading.solutions import python_codes
+from dc_tools.curate.reading.stdin_tests import Case
+from dc_tools.curate.reading.syntax import (
     FunctionNode,
     NotJson,
     NotPython,
@@ -28,7 +27,8 @@ from dc_tools.curate.syntax import (
     parse,
     signature_of,
 )
-from dc_tools.curate.unpack import Unreadable
+from dc_tools.curate.reading.unpack import Unreadable
+from dc_tools.curate.reasons import Reason, Refusal
 
 CLASS = re.compile(r"^class\s+(\w+)", re.MULTILINE)
 LISTS = re.compile(r"(?:typing\.)?(?:list|sequence|iterable)\[(.*)\]", re.IGNORECASE | re.DOTALL)

@@ -10,9 +10,9 @@ import re
 from itertools import islice
 from typing import Any
 
+from dc_tools.curate.reading.syntax import holds_long_number, quoted
+from dc_tools.curate.reading.unpack import Unreadable
 from dc_tools.curate.reasons import Reason
-from dc_tools.curate.syntax import holds_long_number, quoted
-from dc_tools.curate.unpack import Unreadable
 
 MOST_CHARACTERS = 1 << 28
 MOST_STRINGS = 1_000_000

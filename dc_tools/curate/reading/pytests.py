@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from dc_tools.curate.syntax import FunctionNode, NotLiteral, literal, parse
+from dc_tools.curate.reading.syntax import FunctionNode, NotLiteral, literal, parse
 
 SOLUTION, PYTEST = "solution", "pytest"
 RAISING = {"raises", "warns", "deprecated_call"}

@@ -7,10 +7,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from dc_tools.core.records import Checker, CheckerType, Entry, Problem, Test, TestKind
-from dc_tools.curate.asserts import FLOAT_TOLERANCE, make_test
-from dc_tools.curate.reasons import Reason, Refusal
-from dc_tools.curate.statement import tolerance_of
-from dc_tools.curate.syntax import (
+from dc_tools.curate.reading.asserts import FLOAT_TOLERANCE, make_test
+from dc_tools.curate.reading.syntax import (
     NotJson,
     NotPython,
     Signature,
@@ -20,7 +18,9 @@ from dc_tools.curate.syntax import (
     parse,
     signature_of,
 )
-from dc_tools.curate.unpack import Unreadable
+from dc_tools.curate.reading.unpack import Unreadable
+from dc_tools.curate.reasons import Reason, Refusal
+from dc_tools.curate.statements.statement import tolerance_of
 
 CLASS = "Solution"
 NODE = re.compile(r"(?:Optional\[)?['\"]?(ListNode|TreeNode)['\"]?\]?")

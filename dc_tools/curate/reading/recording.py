@@ -8,10 +8,10 @@ from typing import Any
 import msgspec
 
 from dc_tools.core.records import Entry, Limits, Mode, Status
-from dc_tools.curate.asserts import as_float, make_test
 from dc_tools.curate.draft import Draft, Script, with_tests
+from dc_tools.curate.reading.asserts import as_float, make_test
+from dc_tools.curate.reading.syntax import NotJson, json_value
 from dc_tools.curate.reasons import Reason, Refusal
-from dc_tools.curate.syntax import NotJson, json_value
 from dc_tools.sandbox.execution import OK
 from dc_tools.sandbox.judge import Execution, Program
 
@@ -32,7 +32,7 @@ class Recording(msgspec.Struct):
 
 def recorder_program(script: Script, limits: Limits) -> Program:
     """The program whose function `record_calls` returns what the test code asked and what the reference said."""
-    recorder = files("dc_tools.curate").joinpath("recorder.py").read_text()
+    recorder = files("dc_tools.curate.reading").joinpath("recorder.py").read_text()
     call = CALL.format(
         program=script.program, target=script.target, code=script.code, names=sorted(script.names)
     )

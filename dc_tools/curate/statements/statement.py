@@ -3,9 +3,9 @@
 import re
 
 from dc_tools.core.records import Checker, CheckerType, Test
-from dc_tools.curate.asserts import FLOAT_TOLERANCE
+from dc_tools.curate.reading.asserts import FLOAT_TOLERANCE
 from dc_tools.curate.reasons import Reason, Refusal
-from dc_tools.curate.wording import one_line, spaced, wording
+from dc_tools.curate.statements.wording import one_line, spaced, wording
 
 PICTURE = re.compile(r"!\[[^\]\n]{0,200}\]\(|<img\b|<image>|\[image\]", re.IGNORECASE)
 EXAMPLES = re.compile(

@@ -6,7 +6,7 @@ A task with many right answers whose statement is silent on it is not recognised
 import re
 from dataclasses import dataclass
 
-from dc_tools.curate.wording import one_line, spaced, wording
+from dc_tools.curate.statements.wording import one_line, spaced, wording
 
 _TELL = r"\b(?:print|output|return|report|display)"
 _NOT = r"(?<!not )(?<!n't )(?<!without )(?<!never )(?<!cannot )"

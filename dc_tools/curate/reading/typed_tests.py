@@ -5,12 +5,12 @@ from typing import Any
 import msgspec
 
 from dc_tools.core.records import Mode, Problem, TestKind
-from dc_tools.curate.calls import call_draft
 from dc_tools.curate.draft import Draft
-from dc_tools.curate.functional import call_tests, checker_for, entry_for
+from dc_tools.curate.reading.calls import call_draft
+from dc_tools.curate.reading.functional import call_tests, checker_for, entry_for
+from dc_tools.curate.reading.stdin_tests import Case, stdin_draft
+from dc_tools.curate.reading.unpack import Unreadable
 from dc_tools.curate.reasons import Reason, Refusal
-from dc_tools.curate.stdin_tests import Case, stdin_draft
-from dc_tools.curate.unpack import Unreadable
 
 STDIN, CALL, LINES = "stdin_stdout", "function_call", "functional"
 SAME = {"": STDIN, "stdin": STDIN, "stdio": STDIN}

@@ -5,7 +5,7 @@ import re
 from typing import Any
 
 from dc_tools.core.records import Limits
-from dc_tools.curate.literals import read_data
+from dc_tools.curate.reading.literals import read_data
 
 MOST_TIME_S, MOST_MEMORY_MB = 3600.0, 1 << 20
 MIB = 1 << 20

@@ -18,9 +18,9 @@ from msgspec import structs
 
 from dc_tools.core.records import Checker, CheckerType, Limits, Mode, Problem, Status, Test, TestKind
 from dc_tools.curate.coverage import NotCovered, probed
-from dc_tools.curate.mutation import mutants
+from dc_tools.curate.expansion.mutation import mutants
+from dc_tools.curate.reading.syntax import NotJson, holds_float, json_value
 from dc_tools.curate.runs import all_together, each_alone
-from dc_tools.curate.syntax import NotJson, holds_float, json_value
 from dc_tools.sandbox.compare import difference, value_difference
 from dc_tools.sandbox.execution import OK
 from dc_tools.sandbox.judge import Execution, Executions, JudgePool

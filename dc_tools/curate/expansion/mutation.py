@@ -15,10 +15,10 @@ from random import Random
 from typing import Any
 
 from dc_tools.core.records import Mode, Problem
-from dc_tools.curate.bounds import breach_of
-from dc_tools.curate.relations import Quantity, Relation, quantities, relations
-from dc_tools.curate.shapes import FIXED, Shape, enough_for, fits, kind_of, put_in_order, shape_of
-from dc_tools.curate.syntax import json_value
+from dc_tools.curate.expansion.relations import Quantity, Relation, quantities, relations
+from dc_tools.curate.expansion.shapes import FIXED, Shape, enough_for, fits, kind_of, put_in_order, shape_of
+from dc_tools.curate.reading.syntax import json_value
+from dc_tools.curate.statements.bounds import breach_of
 
 Path = tuple[int, ...]
 TRIES = 200

@@ -14,8 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dc_tools.core.records import Entry, Test
-from dc_tools.curate.reasons import Reason, Refusal
-from dc_tools.curate.syntax import (
+from dc_tools.curate.reading.syntax import (
     NotJson,
     NotLiteral,
     NotPython,
@@ -26,6 +25,7 @@ from dc_tools.curate.syntax import (
     parse,
     quoted,
 )
+from dc_tools.curate.reasons import Reason, Refusal
 
 FLOAT_TOLERANCE = 1e-6
 KEEPS_VALUE = {"list", "tuple", "int", "float", "str"}

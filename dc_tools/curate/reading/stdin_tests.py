@@ -6,9 +6,9 @@ from typing import Any
 
 from dc_tools.core.records import Problem, Test, TestKind
 from dc_tools.curate.draft import Draft
+from dc_tools.curate.reading.unpack import Unreadable
 from dc_tools.curate.reasons import Reason
-from dc_tools.curate.statement import checker_of
-from dc_tools.curate.unpack import Unreadable
+from dc_tools.curate.statements.statement import checker_of
 
 
 @dataclass(frozen=True)

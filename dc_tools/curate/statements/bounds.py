@@ -14,8 +14,8 @@ from itertools import chain, takewhile
 from typing import Any, TypeAlias
 
 from dc_tools.core.records import Mode, Problem
-from dc_tools.curate.inequality import LARGEST, Comparison, Extent, Reference, Term, comparisons, plain
-from dc_tools.curate.syntax import NotPython, function_named, parse, signature_of
+from dc_tools.curate.reading.syntax import NotPython, function_named, parse, signature_of
+from dc_tools.curate.statements.inequality import LARGEST, Comparison, Extent, Reference, Term, comparisons, plain
 
 LONGEST_INPUT = 1 << 18
 """Longer inputs are not looked at."""

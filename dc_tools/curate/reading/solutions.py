@@ -5,7 +5,7 @@ from typing import Any
 from dc_tools.core.extract import extract_code
 from dc_tools.core.languages import PYTHON, language
 from dc_tools.core.records import Solution
-from dc_tools.curate.literals import read_strings
+from dc_tools.curate.reading.literals import read_strings
 
 FENCES = ("```", "~~~")
 

@@ -1,0 +1,1 @@
+"""Further tests: new inputs by mutation, outputs from verified solutions."""

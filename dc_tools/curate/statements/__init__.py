@@ -1,0 +1,1 @@
+"""What can be read in a statement: pictures, dialogues, allowed errors, several answers, bounds."""
