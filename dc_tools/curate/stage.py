@@ -30,7 +30,7 @@ from dc_tools.curate.seen import Seen
 from dc_tools.sandbox.judge import JudgePool
 
 LEFT_OUT = "tests_left_out"
-IN_FLIGHT = 16
+IN_FLIGHT = 128
 """Rows for each worker that may be under way or done ahead of their turn, so that none waits for one slow row."""
 MOST_BYTES = 64 << 20
 """Of these rows together, unless a single one is larger."""
