@@ -7,7 +7,7 @@ import typer
 from dc_tools.core.command import command
 from dc_tools.core.records import Problem
 from dc_tools.core.run import Run
-from dc_tools.dedup.settings import DEFAULT_SHINGLE, Keep, Metric, Settings, Unit
+from dc_tools.dedup.settings import DEFAULT_SHINGLE, Keep, Metric, Settings, Twins, Unit
 
 
 @command("dc-dedup", content_flags=frozenset({"against"}), dropped="removed", resumable=False)
@@ -22,6 +22,9 @@ def main(
     ] = None,
     threshold: Annotated[float, typer.Option(min=0.01, max=1.0, help="Duplicates are at least so similar.")] = 0.95,
     keep: Annotated[Keep, typer.Option(help="Which of a cluster stays; among equals the first.")] = Keep.FIRST,
+    twins: Annotated[
+        Twins, typer.Option(help="Equal texts whose tests contradict each other: problems of their own, or duplicates.")
+    ] = Twins.KEEP,
     against: Annotated[
         list[str] | None, typer.Option(metavar="FILE", help="Remove what matches a record of FILE; repeatable.")
     ] = None,
@@ -30,14 +33,15 @@ def main(
 
     Equal statements first (case, Unicode, LaTeX and whitespace aside); then near-duplicates: the bodies, cut at
     Examples, Input, Constraints and the like, as sets of word shingles. Nothing similar is missed, and every match is
-    verified by counting. Problems that give different outputs to one test input are never duplicates. Each removed
-    record says in `dedup` which record it matched, by what score, and the longest text that both have.
+    verified by counting. Problems that give different outputs to one test input are no duplicates, unless --twins drop
+    says so. Each removed record says in `dedup` which record it matched, by what score, how many tests and solutions
+    both have, and the longest text that both have.
 
     All lines are read before the first is written: TMPDIR holds a copy of them, memory 8 bytes for each shingle.
     """
     from dc_tools.dedup.stage import deduplicate, summary
 
     size = shingle or DEFAULT_SHINGLE[unit]
-    settings = Settings(metric, unit, size, threshold, keep, run.options.workers)
+    settings = Settings(metric, unit, size, threshold, keep, twins, run.options.workers)
     run.write(deduplicate(run.read(Problem), settings, against or [], run.facts))
     run.say(summary(run.facts))

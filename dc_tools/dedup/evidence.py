@@ -2,6 +2,7 @@
 
 import re
 from collections import defaultdict
+from collections.abc import Iterator
 from itertools import count, islice
 from typing import Any
 
@@ -11,6 +12,7 @@ import xxhash
 
 from dc_tools.core.records import Checker, CheckerType, Mode, Struct, Test
 from dc_tools.dedup.clusters import Results
+from dc_tools.dedup.programs import fingerprints
 from dc_tools.dedup.text import fold, words_of
 
 SHARED_TESTS = 3
@@ -29,6 +31,8 @@ class Described(Struct):
     tests: list[Test] = msgspec.field(default_factory=list)
     mode: Mode = Mode.STDIN
     checker: Checker = msgspec.field(default_factory=Checker)
+    solutions: Any = None
+    """Ours, or whatever a reference calls so."""
 
 
 class Span(Struct):
@@ -65,6 +69,9 @@ def explain(
     agreeing = shared_tests(removed, matched)
     if agreeing >= SHARED_TESTS:
         evidence["shared_tests"] = agreeing
+    programs = shared_programs(removed, matched)
+    if programs:
+        evidence["shared_solutions"] = programs
     span = common_span(removed.statement, matched.statement)
     return Evidence(reason, matched.id, metric, score, evidence, span)
 
@@ -90,6 +97,18 @@ def results_of(record: Described) -> Results:
 def shared_tests(a: Described, b: Described) -> int:
     """Number of test inputs that both have with equal outputs."""
     return len(results_of(a).items() & results_of(b).items())
+
+
+def shared_programs(a: Described, b: Described) -> int:
+    """Number of programs, whatever their names, that solve both."""
+    return len(fingerprints(_codes(a)) & fingerprints(_codes(b)))
+
+
+def _codes(record: Described) -> Iterator[str]:
+    for solution in record.solutions if isinstance(record.solutions, list) else []:
+        code = solution.get("code") if isinstance(solution, dict) else solution
+        if isinstance(code, str):
+            yield code
 
 
 def common_span(statement: str, other: str) -> Span | None:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, islice
+from typing import Any
 
 import numpy as np
 import xxhash
@@ -11,7 +12,7 @@ import xxhash
 from dc_tools.core.errors import BadLine, CannotRun, UsageError
 from dc_tools.core.lines import expand_inputs, read_lines
 from dc_tools.core.parallel import ordered_map
-from dc_tools.core.records import Line, Problem
+from dc_tools.core.records import Line, Problem, Status
 from dc_tools.dedup.evidence import Described
 from dc_tools.dedup.join import ShingleSets
 from dc_tools.dedup.settings import Keep, Settings
@@ -107,3 +108,16 @@ def _merit(record: Problem | Described, keep: Keep) -> int:
             return len(record.tests)
         case Keep.LONGEST:
             return len(record.statement)
+        case Keep.BEST_VERIFIED:
+            return verified_merit(record.curation) if isinstance(record, Problem) else 0
+
+
+def verified_merit(curation: dict[str, Any] | None) -> int:
+    """Tests that the reference passed, then thousandths of its branches that they take, by dc-curate's account."""
+    known = curation or {}
+    reference, coverage = known.get("reference"), known.get("coverage")
+    passed = reference.get("passed") if isinstance(reference, dict) and reference.get("status") == Status.AC else None
+    ratio = coverage.get("ratio") if isinstance(coverage, dict) else None
+    if type(passed) is not int or passed <= 0:
+        return 0
+    return passed * 1001 + round(1000 * min(max(ratio, 0.0), 1.0) if isinstance(ratio, int | float) else 0)

@@ -25,6 +25,15 @@ class Keep(StrEnum):
     FIRST = "first"
     MOST_TESTS = "most-tests"
     LONGEST = "longest"
+    BEST_VERIFIED = "best-verified"
+    """Whose reference passed most tests; of equals the one whose tests cover more of it (dc-curate's account)."""
+
+
+class Twins(StrEnum):
+    """What becomes of problems whose texts match and whose tests contradict each other, as `House Robber II` does."""
+
+    KEEP = "keep"
+    DROP = "drop"
 
 
 DEFAULT_SHINGLE = {Unit.WORD: 3, Unit.CHAR: 12}
@@ -39,6 +48,7 @@ class Settings:
     shingle: int = DEFAULT_SHINGLE[Unit.WORD]
     threshold: float = 0.95
     keep: Keep = Keep.FIRST
+    twins: Twins = Twins.KEEP
     workers: int = 1
     batch: int = 2048
     """Statements that are shingled together, at most 4096."""

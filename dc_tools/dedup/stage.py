@@ -14,7 +14,7 @@ from dc_tools.dedup.evidence import Described, Evidence, explain, results_of
 from dc_tools.dedup.intake import Intake, Taken, read_references, reference_files
 from dc_tools.dedup.join import find_pairs
 from dc_tools.dedup.matches import EXACT, Matches, Residents, contaminated_records
-from dc_tools.dedup.settings import Settings
+from dc_tools.dedup.settings import Settings, Twins
 from dc_tools.dedup.spool import Spool, open_spool
 
 CONTAMINATED, DUPLICATE = "contaminated", "duplicate"
@@ -41,10 +41,9 @@ def deduplicate(
         pairs = find_pairs(intake.sets, settings.metric, settings.threshold, alone)
         matches = Matches(pairs, intake.sets.sizes, settings)
         record, reference = _reader(lines), _reader(shelf)
-        contaminated = contaminated_records(
-            matches, taken, references, lambda i: results_of(record(i)), lambda i: results_of(reference(i))
-        )
-        found = _clusters(matches, taken, contaminated, lambda i: results_of(record(i)))
+        results, reference_results = _results(record, settings), _results(reference, settings)
+        contaminated = contaminated_records(matches, taken, references, results, reference_results)
+        found = _clusters(matches, taken, contaminated, results)
         facts["against"] = [{"path": name, "sha256": sha256_of(name)} for name in files]
         facts["dedup"] = {
             "references": len(shelf), "distinct": len(intake), "candidates": pairs.candidates, "pairs": len(pairs.a),
@@ -141,3 +140,8 @@ def _outcomes(
 def _reader(spool: Spool) -> Callable[[int], Described]:
     """Reads records by position and remembers the latest."""
     return lru_cache(CACHED_RECORDS)(lambda position: spool.line(position).decode(Described))
+
+
+def _results(read: Callable[[int], Described], settings: Settings) -> Callable[[int], Results]:
+    """The test results by which records contradict each other; none where twins are duplicates."""
+    return lambda position: results_of(read(position)) if settings.twins is Twins.KEEP else {}

@@ -7,17 +7,17 @@ from hypothesis import strategies as st
 
 from dc_tools.core.records import Line, Problem, encode
 from dc_tools.core.run import Dropped, Kept
-from dc_tools.dedup.settings import Keep, Metric, Settings
+from dc_tools.dedup.settings import Keep, Metric, Settings, Twins
 from dc_tools.dedup.stage import deduplicate, summary
 
 WORDS = ["sum", "array", "数", "größe", "of", "n"]
 
 
-def outcomes(statements, choices=None, tests=None):
-    """Outcome of each statement and the facts; ids are r0, r1, ..."""
-    tests = tests or {}
+def outcomes(statements, choices=None, tests=None, more=None):
+    """Outcome of each statement and the facts; ids are r0, r1, ...; `more` has further fields by number."""
+    tests, more = tests or {}, more or {}
     rows = [
-        Line(encode({"id": f"r{i}", "statement": s, "tests": tests.get(i, [])}), index=i)
+        Line(encode({"id": f"r{i}", "statement": s, "tests": tests.get(i, []), **more.get(i, {})}), index=i)
         for i, s in enumerate(statements)
     ]
     facts = {}
@@ -158,6 +158,28 @@ def test_most_tests_wins_and_shared_tests_are_evidence():
     found, _ = outcomes(["print the square"] * 3, Settings(keep=Keep.MOST_TESTS), tests)
     assert [isinstance(outcome, Kept) for outcome in found] == [False, True, False]
     assert [evidence_of(o)["evidence"]["shared_tests"] for o in (found[0], found[2])] == [3, 4]
+
+
+def test_twins_are_dropped_where_that_is_asked_for():
+    tests = {0: [{"input": "1", "output": "1"}], 1: [{"input": "1", "output": "2"}]}
+    found, facts = outcomes(["print the answer"] * 2, Settings(twins=Twins.DROP), tests)
+    assert [isinstance(outcome, Kept) for outcome in found] == [True, False]
+    assert facts["dedup"]["vetoed"] == 0
+
+
+def test_the_best_verified_stays_and_equal_programs_are_evidence():
+    def curated(passed, ratio, status="AC"):
+        reference = {"solution": 0, "status": status, "passed": passed, "total": 9}
+        return {"curation": {"reference": reference, "coverage": {"ratio": ratio}}}
+
+    more = {0: curated(5, 0.9), 1: curated(9, 0.8), 2: curated(9, 1.0), 3: curated(9, 1.0, "WA"), 4: {"curation": {}}}
+    code = "def f({0}):\n    for {1} in range({0}):\n        if {1} % 3 == 0 or {1} % 5 == 0:\n            print({1})\n"
+    more[0]["solutions"] = [{"code": code.format("n", "i")}, {"code": code.format("n", "i").replace("3", "7")}]
+    more[1]["solutions"] = [{"code": "print 1"}]
+    more[2]["solutions"] = [{"code": code.format("count", "each")}]
+    found, _ = outcomes(["print the squares"] * 5, Settings(keep=Keep.BEST_VERIFIED), more=more)
+    assert [isinstance(outcome, Kept) for outcome in found] == [False, False, True, False, False]
+    assert [evidence_of(found[i])["evidence"].get("shared_solutions") for i in (0, 1, 3)] == [1, None, None]
 
 
 def test_many_identical_statements_are_one_cluster():
