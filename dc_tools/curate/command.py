@@ -1,5 +1,6 @@
 """dc-curate: the flags."""
 
+import os
 import sys
 from typing import Annotated
 
@@ -69,7 +70,7 @@ def main(
     from dc_tools.curate.examination import Settings
     from dc_tools.curate.report import table
     from dc_tools.curate.seen import Seen
-    from dc_tools.curate.stage import curate, remember
+    from dc_tools.curate.stage import FEW_AHEAD, MANY_AHEAD, curate, remember
 
     difficulty = read_difficulty(difficulty_from, keep_rate) if difficulty_from else None
     settings = Settings(
@@ -79,6 +80,7 @@ def main(
     seen = Seen()
     with connected(ray_address) if ray_address else contextlib.nullcontext():
         lines = run.read_raw(skipped=lambda line: remember(line, format, seen))
-        run.write(curate(lines, settings, run.options.workers, on_cluster=bool(ray_address), seen=seen))
+        ahead = MANY_AHEAD if all(map(os.path.isfile, run.files)) else FEW_AHEAD
+        run.write(curate(lines, settings, run.options.workers, on_cluster=bool(ray_address), seen=seen, ahead=ahead))
     for row in table(run.counts):
         run.say(row)

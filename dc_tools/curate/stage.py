@@ -30,8 +30,9 @@ from dc_tools.curate.seen import Seen
 from dc_tools.sandbox.judge import JudgePool
 
 LEFT_OUT = "tests_left_out"
-IN_FLIGHT = 128
-"""Rows for each worker that may be under way or done ahead of their turn, so that none waits for one slow row."""
+FEW_AHEAD, MANY_AHEAD = 2, 128
+"""Rows for each worker that may be under way or done ahead of their turn: many, so that none waits for one slow row;
+few where the input may stall, as a pipe does, since what is done goes out only when the next row has come."""
 MOST_BYTES = 64 << 20
 """Of these rows together, unless a single one is larger."""
 BATCH = 16
@@ -48,9 +49,12 @@ class Curated:
 
 
 def curate(
-    lines: Iterable[Line], settings: Settings, workers: int, *, on_cluster: bool = False, seen: Seen | None = None
+    lines: Iterable[Line], settings: Settings, workers: int, *, on_cluster: bool = False, seen: Seen | None = None,
+    ahead: int = FEW_AHEAD,
 ) -> Iterator[Outcome]:
-    """One outcome for each line, in order. `seen` holds the ids of the lines before them, see `remember`.
+    """One outcome for each line, in order, with at most `ahead` lines a worker ahead of their turn.
+
+    `seen` holds the ids of the lines before them, see `remember`.
 
     `on_cluster` runs on the Ray cluster that is connected, whatever `workers`.
     """
@@ -58,17 +62,17 @@ def curate(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SyntaxWarning)
         warnings.simplefilter("ignore", DeprecationWarning)
-        found = _on_cluster(lines, settings) if on_cluster else _here(lines, settings, workers)
+        found = _on_cluster(lines, settings) if on_cluster else _here(lines, settings, workers, ahead)
         for each in found:
             yield _unless_seen(each, known)
 
 
-def _here(lines: Iterable[Line], settings: Settings, workers: int) -> Iterator[Curated]:
+def _here(lines: Iterable[Line], settings: Settings, workers: int, ahead: int) -> Iterator[Curated]:
     pool = JudgePool(workers, packages=settings.packages)
     threads = ThreadPoolExecutor(2 * workers, thread_name_prefix="curate")
     try:
         work = (Piece(threads.submit(curated, line, settings, pool), len(line.raw)) for line in lines)
-        yield from ordered_within(work, IN_FLIGHT * workers, MOST_BYTES)
+        yield from ordered_within(work, ahead * workers, MOST_BYTES)
     finally:
         threads.shutdown(wait=False, cancel_futures=True)
         pool.close()
@@ -81,7 +85,7 @@ def _on_cluster(lines: Iterable[Line], settings: Settings) -> Iterator[Curated]:
 
 def curated_batch(settings: Settings, lines: list[Line]) -> list[Curated]:
     """What becomes of some lines, by one worker; a node's part of the work."""
-    return list(_here(lines, settings, 1))
+    return list(_here(lines, settings, 1, MANY_AHEAD))
 
 
 def _batches(lines: Iterable[Line]) -> Iterator[list[Line]]:

@@ -88,7 +88,7 @@ class Script:
             "code": _base64(program.code.encode("utf-8", "surrogatepass")), "argv": program.argv, "output": output,
             "entry": entry and {
                 "fn_name": entry.fn_name, "class_name": entry.class_name,
-                "arg_types": entry.arg_types, "return_type": entry.return_type,
+                "arg_types": entry.arg_types, "return_type": entry.return_type, "together": program.together,
             },
             "memory_mb": program.limits.memory_mb, "cpu_s": cpu_s, "output_bytes": OUTPUT_BYTES,
             "refusal": self._refusal,

@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 import pickle
+import sys
 import zlib
 from base64 import b64encode
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from processes import BIN, Ended, run, started
+from processes import BIN, Ended, run
 from small_rows import CALLS, NUMBERS, ROWS, SAMPLES
 
 CURATE = BIN / "dc-curate"
@@ -191,15 +192,20 @@ def test_a_gz_file_that_breaks_off_is_told_and_whole_again_it_is_another_input(t
     assert (again.code, "the inputs have changed; --force starts over" in again.err) == (3, True)
 
 
+PEAK = (
+    "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True); "
+    "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+)
+"""Runs a command and prints its peak, KiB. A small process must start it: what is started inherits the peak."""
+
+
 def test_a_row_of_fifty_megabytes_takes_memory_of_some_times_its_size(tmp_path: Path) -> None:
     size = 50 * MIB
     large = json.dumps({**ROWS["plain"], "tests": [*SAMPLES, {"input": "1\n" + "9" * size, "output": "2\n"}]})
     (tmp_path / "in.jsonl").write_text(f"{large}\n{row('plain call').decode()}\n")
-    with started([CURATE, "in.jsonl", "-o", "out", "--workers", "1"], cwd=tmp_path) as process:
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode == 0
-    assert usage.ru_maxrss << 10 < 5 * size + 100 * MIB
+    ended = run([sys.executable, "-c", PEAK, CURATE, "in.jsonl", "-o", "out", "--workers", "1"], cwd=tmp_path)
+    assert ended.code == 0, ended.err
+    assert int(ended.out) << 10 < 5 * size + 100 * MIB
     first, second = (tmp_path / "out").read_bytes().splitlines()
     assert json.loads(first)["curation"]["reference"]["passed"] == len(NUMBERS) + 1
     assert json.loads(second)["id"] == "p2"
