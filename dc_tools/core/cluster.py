@@ -8,6 +8,7 @@ import os
 import secrets
 import shutil
 import socket
+import sys
 import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -47,7 +48,8 @@ def prepare_for_ray(address: str | None) -> None:
 def connected(address: str | None) -> Iterator[None]:
     """Ray at `address`, or, where it is None, a cluster of our own that ends with the block. Errors: `CannotRun`.
 
-    A thread of its own starts it, and lives as long: there it leaves our signal handlers alone.
+    A thread of its own starts it, and lives as long: there it leaves our signal handlers alone. What Ray prints (that a
+    node has died, for one) goes to stderr: meanwhile `sys.stdout` is that.
     """
     prepare_for_ray(address)
     try:
@@ -66,7 +68,7 @@ def connected(address: str | None) -> Iterator[None]:
             "object_store_memory": OBJECT_STORE_BYTES, "_temp_dir": str(folder),
         }
     try:
-        with ThreadPoolExecutor(1) as starter:
+        with contextlib.redirect_stdout(sys.stderr), ThreadPoolExecutor(1) as starter:
             starting = starter.submit(ray.init, **options)
             try:
                 starting.result()
