@@ -6,7 +6,7 @@ line of its own; a test that is constant has none. Conditions, counted apart, ar
 """
 
 import ast
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 PROBES, DECIDE = "__probes__", "__decide__"
@@ -34,7 +34,7 @@ class Probed:
         seen = [bool(each) for each in probes[: len(self.is_branch)]]
         branch = [hit for hit, is_branch in zip(seen, self.is_branch, strict=True) if is_branch]
         condition = [hit for hit, is_branch in zip(seen, self.is_branch, strict=True) if not is_branch]
-        return Coverage(sum(branch), len(branch), sum(condition), len(condition))
+        return Coverage(sum(branch), len(branch), sum(condition), len(condition), probes)
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,8 @@ class Coverage:
     branches: int
     conditions_covered: int
     conditions: int
+    probes: bytes = field(default=b"", compare=False, repr=False)
+    """The buffer that says so."""
 
     @property
     def ratio(self) -> float:

@@ -189,8 +189,8 @@ class Examination:
         missing = max(0, settings.min_tests - len(own))
         slowest_s = max((test.time_s for test in verdict.tests), default=0.0)
         made = expanded(
-            problem, codes, settings.expand, self.pool, seed=f"{settings.seed}/{problem.id}", slowest_s=slowest_s,
-            least=missing,
+            problem, codes, coverage, settings.expand, self.pool, seed=f"{settings.seed}/{problem.id}",
+            slowest_s=slowest_s, least=missing,
         )
         problem.tests = own + made.tests if made.tests else own
         again = covered(problem, codes[0], self.pool, spent_s=self._spent_s(verdict, len(own)))

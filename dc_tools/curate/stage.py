@@ -54,9 +54,8 @@ def curate(
 ) -> Iterator[Outcome]:
     """One outcome for each line, in order, with at most `ahead` lines a worker ahead of their turn.
 
-    `seen` holds the ids of the lines before them, see `remember`.
-
-    `on_cluster` runs on the Ray cluster that is connected, whatever `workers`.
+    `seen` holds the ids of the lines before them, see `remember`. `on_cluster` runs on the Ray cluster that is
+    connected, whatever `workers`.
     """
     known = Seen() if seen is None else seen
     with warnings.catch_warnings():

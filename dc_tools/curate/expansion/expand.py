@@ -17,13 +17,13 @@ from typing import Any, NamedTuple
 from msgspec import structs
 
 from dc_tools.core.records import Checker, CheckerType, Limits, Mode, Problem, Status, Test, TestKind
-from dc_tools.curate.coverage import NotCovered, probed
+from dc_tools.curate.coverage import Coverage, probed
 from dc_tools.curate.expansion.mutation import mutants
 from dc_tools.curate.reading.syntax import NotJson, holds_float, json_value
-from dc_tools.curate.runs import all_together, each_alone
+from dc_tools.curate.runs import each_alone
 from dc_tools.sandbox.compare import difference, value_difference
 from dc_tools.sandbox.execution import OK
-from dc_tools.sandbox.judge import Execution, Executions, JudgePool
+from dc_tools.sandbox.judge import Execution, JudgePool
 
 ROUND = 8
 """Inputs that are tried together."""
@@ -60,19 +60,17 @@ class Expansion:
 
 
 def expanded(
-    problem: Problem, codes: list[str], most: int, pool: JudgePool, *, seed: str, slowest_s: float, least: int = 0
+    problem: Problem, codes: list[str], covered: Coverage, most: int, pool: JudgePool, *, seed: str, slowest_s: float,
+    least: int = 0,
 ) -> Expansion:
     """At most `most` new tests. `codes` is the reference, and a second verified solution where there is one.
 
-    Inputs are tried as long as they reach new branches or conditions, or fewer than `least` tests have been made.
-    `slowest_s` is the most CPU that the reference takes on a test. Errors: `SandboxFault`.
+    Inputs are tried as long as they reach branches or conditions beyond `covered`, or fewer than `least` tests have
+    been made. `slowest_s` is the most CPU that the reference takes on a test. Errors: `SandboxFault`.
     """
     found = Expansion()
     time_s = min(problem.limits.time_s * SHARE_OF_TIME, max(QUICK_S, SLOWER * slowest_s))
-    try:
-        work = _Work(problem, codes, pool, time_s, spent_s=slowest_s * len(problem.tests))
-    except NotCovered:
-        return found
+    work = _Work(problem, codes, covered, pool, time_s)
     candidates = mutants(problem, Random(seed.encode("utf-8", "surrogatepass")))
     unmoved = barren = 0
     while len(found.tests) < most and found.tried < MOST_TRIED:
@@ -99,7 +97,9 @@ class _Answer(NamedTuple):
 class _Work:
     """The solutions at work on new inputs."""
 
-    def __init__(self, problem: Problem, codes: list[str], pool: JudgePool, time_s: float, *, spent_s: float) -> None:
+    def __init__(
+        self, problem: Problem, codes: list[str], covered: Coverage, pool: JudgePool, time_s: float
+    ) -> None:
         self._problem = structs.replace(problem, limits=Limits(time_s, problem.limits.memory_mb))
         self._pool, self._other = pool, codes[-1]
         self._probed = probed(codes[0])
@@ -111,13 +111,8 @@ class _Work:
         self._size = max(1, len(self._probed.is_branch))
         self.is_stuck = False
         """Whether the inputs that were tried last all took too long."""
-        self.reached = int.from_bytes(self._own_runs(problem, spent_s).probes)
+        self.reached = int.from_bytes(covered.probes)
         """The probes of the tests so far, as one number."""
-
-    def _own_runs(self, problem: Problem, spent_s: float) -> Executions:
-        inputs, code = [test.input for test in problem.tests], self._probed.code
-        at_once = all_together(problem, code, inputs, self._pool, spent_s=spent_s, probes=self._size)
-        return at_once or each_alone(problem, code, inputs, self._pool, probes=self._size)
 
     def take(self, inputs: list[str], most: int, found: Expansion) -> None:
         """Try the inputs, and take those that reach something new before the others."""
