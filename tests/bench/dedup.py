@@ -1,257 +1,227 @@
-"""Benchmark of dc-dedup against datasketch (and rensa where installed) on a corpus with labelled near-duplicates.
+"""Benchmark of dc-dedup against the libraries that people use, on texts with labelled near-duplicates, in one run.
 
-    python tests/bench/dedup.py [--docs 10000] [--threshold 0.95] [--tools ours,bulk,naive,rensa]
+    python tests/bench/dedup.py [--docs 10000] [--threshold 0.95,0.8] [--tools ours,bulk] [--rounds 1]
+        [--words split] [--cache FOLDER] [--part 2000] [--text-dedup PYTHON]
 
-Texts of about 2.3 kB are made of sentences of real statements (../shared/data, else a generated vocabulary). A fifth
-are near-duplicates planted by replacing words; the exact Jaccard of each with its original is counted, not estimated.
-Every tool runs in a process of its own on one thread, from file to removed ids. Recall: planted pairs at or above the
-threshold one of whose sides is removed. Precision: removed texts that have a true neighbour, by brute force.
+Texts of about 2.3 kB are made of sentences of real statements (../shared/data, else of invented words); a fifth are
+near-duplicates of others, whose Jaccard of word 5-grams, 0.6 to 1, is counted and kept in a label file (pairs.tsv).
+They stay in FOLDER (TMPDIR/dc-bench) and serve the next run with equal parameters.
+
+Each tool runs from file to file as a process of its own, one thread, the tools in turn, round by round; medians are
+printed. Docs/s and MB/s are of CPU seconds, of the whole process with its start, which "start" gives alone, as does
+"empty" its memory: both of the same command on ten texts. "B/doc" is what is beyond. "Ours" is how many times as
+quick as the tool dc-dedup is, by CPU. Recall: labelled pairs at or above the threshold with a side removed. Precision:
+removed texts that have a true neighbour. Lost: isolated labelled pairs of which nothing is left.
+
+Two sizes (`--docs 50000,200000`) also give the slope of memory in bytes a document. The slow ones, update by update
+and brute force, run on a part of the corpus, half of it in labelled pairs; there dc-dedup must remove what brute force
+does. rensa is its package; text-dedup runs by the interpreter that is given, as its dependencies are many.
+
+The libraries take words by splitting at blanks, the quickest way and enough for these texts; `--words regex` has them
+lower-case and search `\\w+`, as texts of the world need and dc-dedup always does.
 """
 
 import argparse
-import gzip
 import json
 import os
-import random
-import re
 import subprocess
 import sys
 import tempfile
-import time
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from statistics import median
 
-DATA = Path(__file__).parents[2].parent / "shared" / "data" / "raw"
-SHINGLE = 5
-PERMUTATIONS = 128
-TARGET_CHARS = 2300
-PLANTED = 0.2
-NAMES = {
-    "ours": "dc-dedup", "naive": "datasketch, naive", "bulk": "datasketch, bulk + xxh32", "rensa": "rensa R-MinHash",
-}
+import numpy as np
+from dedup_corpus import Corpus, Ints, corpus
+from dedup_tools import TOOLS, command
+from dedup_truth import Evidence, Score, evidence, removed_ids, score
 
-Words = list[str]
-Pair = tuple[int, int, float]
-
-
-def shingles(words: Words) -> set[tuple[str, ...]]:
-    """The set of word 5-grams."""
-    return {tuple(words[i : i + SHINGLE]) for i in range(max(1, len(words) - SHINGLE + 1))}
+FEW = 10
+MEASURE = Path(__file__).with_name("dedup_measure.py")
+ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS"), "1")
+OFFLINE = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+HEAD = """
+| tool | docs/s | MB/s | CPU s | start | wall s | peak MB | empty | B/doc | removed | recall | precision | lost | ours |
+|---|---|---|---|---|---|---|---|---|---|---|---|---|---|"""
 
 
-def sentences(rng: random.Random) -> list[Words]:
-    """Sentences of lower-case words: of real statements where they are at hand, else of generated words."""
-    found = []
-    path = DATA / "leetcode_dataset_v0.1.0_train.jsonl.gz"
-    if path.exists():
-        with gzip.open(path, "rt", encoding="utf-8") as stream:
-            for row in map(json.loads, stream):
-                for sentence in re.split(r"(?<=[.!?:])\s+|\n+", row["meta"]["question_title"]):
-                    found.append(re.findall(r"[a-z0-9]+", sentence.lower()))
-    else:
-        vocabulary = ["".join(rng.choices("abcdefghijklmnoprstuvw", k=rng.randint(2, 9))) for _ in range(8000)]
-        found = [rng.choices(vocabulary, k=rng.randint(5, 20)) for _ in range(20000)]
-    return [words for words in found if len(words) >= 4]
+class NotRun(Exception):
+    """The tool failed; its last words."""
 
 
-def make_corpus(docs: int, seed: int = 7) -> tuple[list[Words], list[Pair]]:
-    """Texts as words in random order, and the planted pairs (earlier, later, exact Jaccard)."""
-    rng = random.Random(seed)
-    pool = sentences(rng)
-    vocabulary = sorted({word for words in pool for word in words})
-    originals = docs - int(docs * PLANTED)
-    texts = [_original(rng, pool, vocabulary) for _ in range(originals)]
-    pairs = []
-    while len(texts) < docs:
-        source = rng.randrange(originals)
-        copy = _copy(rng, texts[source], vocabulary, rng.uniform(0.6, 1.0))
-        a, b = shingles(texts[source]), shingles(copy)
-        pairs.append((source, len(texts), len(a & b) / len(a | b)))
-        texts.append(copy)
-    places = rng.sample(range(docs), docs)
-    shuffled: list[Words] = [[]] * docs
-    for old, new in enumerate(places):
-        shuffled[new] = texts[old]
-    return shuffled, [(min(places[a], places[b]), max(places[a], places[b]), j) for a, b, j in pairs]
+@dataclass(frozen=True)
+class Cost:
+    """Of one run of a command, or the medians of several."""
+
+    cpu_s: float
+    wall_s: float
+    peak_mb: float
 
 
-def _original(rng: random.Random, pool: list[Words], vocabulary: Words) -> Words:
-    words: Words = []
-    while sum(map(len, words)) + len(words) < TARGET_CHARS:
-        sentence = list(rng.choice(pool))
-        if rng.random() < 0.6:
-            for _ in range(max(1, len(sentence) // 6)):
-                sentence[rng.randrange(len(sentence))] = rng.choice(vocabulary)
-        words += sentence
-    return words
+@dataclass(frozen=True)
+class Row:
+    """All that is known of one tool on one corpus."""
+
+    cost: Cost
+    empty: Cost
+    removed: Ints
+    score: Score
+    evidence: Evidence | None
+
+    def bytes_per_doc(self, docs: int) -> float:
+        """Memory beyond that of ten texts, for each text."""
+        return (self.cost.peak_mb - self.empty.peak_mb) * 2**20 / docs
 
 
-def _copy(rng: random.Random, words: Words, vocabulary: Words, jaccard: float) -> Words:
-    """Replace words; each alone costs about five shingles on either side."""
-    copy = list(words)
-    count = round(len(words) * (1 - jaccard) / (SHINGLE * (1 + jaccard)))
-    for place in rng.sample(range(len(words)), count):
-        copy[place] = rng.choice(vocabulary)
-    return copy
+class Bench:
+    """Runs tools at one threshold, with what the flags say."""
 
+    def __init__(self, threshold: float, rounds: int, words: str, text_dedup: str) -> None:
+        self._threshold, self._rounds, self._words, self._text_dedup = threshold, rounds, words, text_dedup
 
-def read_texts(path: str) -> Iterator[tuple[str, Words]]:
-    """Ids and words, as a user of a library reads them."""
-    import orjson
+    def rows(self, tools: list[str], texts: Corpus) -> dict[str, Row | NotRun]:
+        """A row for each tool, or why there is none."""
+        few = texts.path.with_name("few.jsonl")
+        with texts.path.open("rb") as stream:
+            few.write_bytes(b"".join(line for line, _ in zip(stream, range(FEW), strict=False)))
+        costs: dict[str, list[tuple[Cost, Cost]]] = defaultdict(list)
+        rows: dict[str, Row | NotRun] = {}
+        for _ in range(self._rounds):
+            for tool in tools:
+                if isinstance(rows.get(tool), NotRun):
+                    continue
+                try:
+                    rows[tool] = self._row(tool, texts, few, costs[tool])
+                except NotRun as reason:
+                    rows[tool] = reason
+        return rows
 
-    with open(path, "rb") as stream:
-        for line in stream:
-            row = orjson.loads(line)
-            yield row["id"], re.findall(r"\w+", row["statement"].lower())
+    def _row(self, tool: str, texts: Corpus, few: Path, costs: list[tuple[Cost, Cost]]) -> Row:
+        with tempfile.TemporaryDirectory() as folder:
+            empty = self._run(tool, few, Path(folder))
+        with tempfile.TemporaryDirectory() as folder:
+            costs.append((self._run(tool, texts.path, Path(folder)), empty))
+            removed = removed_ids(texts, Path(folder))
+            told = evidence(texts, Path(folder), self._threshold) if TOOLS[tool].explains else None
+        cost, empty = (_median(list(column)) for column in zip(*costs, strict=True))
+        return Row(cost, empty, removed, score(texts, removed, self._threshold), told)
 
-
-def run_ours(path: str, threshold: float) -> list[str]:
-    """File to file with evidence: everything that the command does."""
-    from dc_tools.dedup.command import main
-
-    removed = f"{path}.removed"
-    try:
-        main([path, "-o", f"{path}.kept", "--removed", removed, "--metric", "jaccard", "--shingle", str(SHINGLE),
-              "--threshold", str(threshold), "--workers", "1", "-q"])
-    except SystemExit as end:
-        if end.code:
-            raise
-    return [json.loads(line)["id"] for line in open(removed, "rb")]
-
-
-def run_naive(path: str, threshold: float) -> list[str]:
-    """The loop of datasketch's own examples."""
-    from datasketch import MinHash, MinHashLSH
-
-    index, removed = MinHashLSH(threshold=threshold, num_perm=PERMUTATIONS), []
-    for name, words in read_texts(path):
-        sketch = MinHash(num_perm=PERMUTATIONS)
-        for shingle in shingles(words):
-            sketch.update(" ".join(shingle).encode())
-        if index.query(sketch):
-            removed.append(name)
-        else:
-            index.insert(name, sketch)
-    return removed
-
-
-def run_bulk(path: str, threshold: float) -> list[str]:
-    """datasketch at its quickest: generator, shared permutations, a fast 32-bit hash."""
-    import xxhash
-    from datasketch import MinHash, MinHashLSH
-
-    index, removed, names = MinHashLSH(threshold=threshold, num_perm=PERMUTATIONS), [], []
-
-    def documents() -> Iterator[list[bytes]]:
-        for name, words in read_texts(path):
-            names.append(name)
-            yield [" ".join(shingle).encode() for shingle in shingles(words)]
-
-    sketches = MinHash.generator(documents(), num_perm=PERMUTATIONS, hashfunc=xxhash.xxh32_intdigest)
-    for place, sketch in enumerate(sketches):
-        if index.query(sketch):
-            removed.append(names[place])
-        else:
-            index.insert(names[place], sketch)
-    return removed
-
-
-def run_rensa(path: str, threshold: float) -> list[str]:
-    """rensa's inline way: sketch, query its LSH, keep or remove."""
-    from rensa import RMinHash, RMinHashLSH
-
-    index = RMinHashLSH(threshold=threshold, num_perm=PERMUTATIONS, num_bands=16)
-    sketches: list[Any] = []
-    removed = []
-    for name, words in read_texts(path):
-        sketch = RMinHash(num_perm=PERMUTATIONS, seed=42)
-        sketch.update([" ".join(shingle) for shingle in shingles(words)])
-        if any(sketches[other].jaccard(sketch) >= threshold for other in index.query(sketch)):
-            removed.append(name)
-        else:
-            index.insert(len(sketches), sketch)
-            sketches.append(sketch)
-    return removed
-
-
-TOOLS: dict[str, Callable[[str, float], list[str]]] = {
-    "ours": run_ours, "naive": run_naive, "bulk": run_bulk, "rensa": run_rensa,
-}
-
-
-def run_tool(tool: str, path: str, threshold: float) -> None:
-    """In the tool's own process: run it and print what it removed, its CPU seconds and its peak memory."""
-    started = time.process_time()
-    removed = TOOLS[tool](path, threshold)
-    cpu_s = time.process_time() - started
-    status = Path("/proc/self/status").read_text()
-    peak_mb = int(status.split("VmHWM:")[1].split()[0]) / 1024
-    print(json.dumps({"removed": removed, "cpu_s": cpu_s, "peak_mb": peak_mb}))
-
-
-def true_neighbours(docs: list[int], sets: list[set[tuple[str, ...]]], threshold: float) -> set[int]:
-    """Those of `docs` that have a neighbour at or above the threshold, by an inverted index over all texts."""
-    holders: dict[tuple[str, ...], list[int]] = defaultdict(list)
-    wanted = set().union(*(sets[d] for d in docs))
-    for number, members in enumerate(sets):
-        for shingle in members & wanted:
-            holders[shingle].append(number)
-    found = set()
-    for doc in docs:
-        common = Counter(other for shingle in sets[doc] for other in holders[shingle] if other != doc)
-        if any(n / (len(sets[doc]) + len(sets[other]) - n) >= threshold for other, n in common.items()):
-            found.add(doc)
-    return found
+    def _run(self, tool: str, path: Path, folder: Path) -> Cost:
+        tools_command = command(tool, path, folder, self._threshold, self._words, self._text_dedup)
+        environment = {**os.environ, **ONE_THREAD, **OFFLINE, "HF_HOME": str(folder / "home")}
+        done = subprocess.run(
+            [sys.executable, "-S", str(MEASURE), *tools_command], capture_output=True, text=True, env=environment
+        )
+        words = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+        found = json.loads(done.stdout) if done.returncode == 0 else {"code": done.returncode}
+        if found["code"]:
+            raise NotRun(words[-1])
+        return Cost(found["cpu_s"], found["wall_s"], found["peak_mb"])
 
 
 def main() -> None:
-    """Make the corpus, run the tools, print one table."""
+    """Make what is missing of the corpora, print the tables."""
+    given = _flags()
+    peaks: dict[tuple[float, str], list[tuple[int, float]]] = defaultdict(list)
+    for docs in given.docs:
+        texts = corpus(given.cache, docs, given.seed)
+        part = texts.part(min(given.part, docs))
+        for threshold in given.threshold:
+            bench = Bench(threshold, given.rounds, given.words, given.text_dedup)
+            whole = _print_table(bench, texts, [t for t in given.tools if not TOOLS[t].on_part], threshold, "ours")
+            for tool, row in whole.items():
+                if isinstance(row, Row):
+                    peaks[threshold, tool].append((docs, row.cost.peak_mb))
+            _print_workers(whole)
+            some = _print_table(bench, part, [t for t in given.tools if TOOLS[t].on_part], threshold, "ours-part")
+            _print_truth(some)
+    _print_slopes(peaks)
+
+
+def _flags() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--docs", type=int, default=10_000)
-    parser.add_argument("--threshold", type=float, default=0.95)
-    parser.add_argument("--tools", default="ours,bulk,naive,rensa")
-    parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.child:
-        run_tool(*options.child, options.threshold)
-        return
-    texts, pairs = make_corpus(options.docs)
-    sets = [shingles(words) for words in texts]
-    with tempfile.TemporaryDirectory() as folder:
-        path = os.path.join(folder, "corpus.jsonl")
-        with open(path, "w", encoding="utf-8") as stream:
-            for number, words in enumerate(texts):
-                stream.write(json.dumps({"id": str(number), "statement": " ".join(words), "tests": []}) + "\n")
-        megabytes = os.path.getsize(path) / 1e6
-        labelled = [(a, b) for a, b, j in pairs if j >= options.threshold]
-        print(f"{len(texts)} texts, {megabytes:.0f} MB, {len(labelled)} planted pairs >= {options.threshold}")
-        print("| tool | docs/s | MB/s | peak MB | removed | recall | precision |\n|---|---|---|---|---|---|---|")
-        for tool in options.tools.split(","):
-            print(_row(tool, path, options.threshold, sets, labelled, megabytes), flush=True)
-
-
-def _row(
-    tool: str, path: str, threshold: float, sets: list[set[tuple[str, ...]]], labelled: list[tuple[int, int]],
-    megabytes: float,
-) -> str:
-    command = [sys.executable, __file__, "--child", tool, path, "--threshold", str(threshold)]
-    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment)
-    if done.returncode:
-        return f"| {NAMES[tool]} | not run: {done.stderr.strip().splitlines()[-1]} | | | | | |"
-    result = json.loads(done.stdout)
-    removed = {int(name) for name in result["removed"]}
-    recall = sum(a in removed or b in removed for a, b in labelled) / max(len(labelled), 1)
-    planted = {doc for pair in labelled for doc in pair}
-    others = true_neighbours(sorted(removed - planted), sets, threshold) if removed - planted else set()
-    precision = (len(removed & planted) + len(others)) / max(len(removed), 1)
-    rate = len(sets) / result["cpu_s"]
-    return (
-        f"| {NAMES[tool]} | {rate:,.0f} | {megabytes / result['cpu_s']:.1f} | {result['peak_mb']:.0f} "
-        f"| {len(removed)} | {recall:.3f} | {precision:.3f} |"
+    parser.add_argument("--docs", type=lambda text: [int(part) for part in text.split(",")], default=[10_000])
+    parser.add_argument("--threshold", type=lambda text: [float(part) for part in text.split(",")], default=[0.95])
+    parser.add_argument(
+        "--tools", type=lambda text: text.split(","), default=list(TOOLS), help=f"some of {', '.join(TOOLS)}"
     )
+    parser.add_argument("--words", choices=["split", "regex"], default="split")
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--part", type=int, default=2000, help="texts for the slow tools")
+    parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "dc-bench", metavar="FOLDER")
+    parser.add_argument("--text-dedup", default=sys.executable, metavar="PYTHON")
+    given = parser.parse_args()
+    unknown = set(given.tools) - set(TOOLS)
+    if unknown:
+        parser.error(f"no such tool: {', '.join(sorted(unknown))}")
+    return given
+
+
+def _print_table(
+    bench: Bench, texts: Corpus, tools: list[str], threshold: float, reference: str
+) -> dict[str, Row | NotRun]:
+    if not tools:
+        return {}
+    docs, megabytes = len(texts.members), texts.path.stat().st_size / 1e6
+    print(f"\n{docs} texts, {megabytes:.0f} MB, {len(texts.labelled(threshold))} planted pairs >= {threshold}")
+    rows = bench.rows(tools, texts)
+    ours = rows.get(reference)
+    print(HEAD)
+    for tool, row in rows.items():
+        print(_line(TOOLS[tool].name, row, docs, megabytes, ours.cost.cpu_s if isinstance(ours, Row) else None))
+    for tool, row in rows.items():
+        if isinstance(row, Row) and row.evidence:
+            told = row.evidence
+            print(
+                f"\n{TOOLS[tool].name}: of {told.removed} removed records {told.named} name a match whose Jaccard is "
+                f"at least {threshold}, {told.exact} with the exact score", flush=True
+            )
+    return rows
+
+
+def _line(name: str, row: Row | NotRun, docs: int, megabytes: float, ours_s: float | None) -> str:
+    if isinstance(row, NotRun):
+        return f"| {name} | not run: {row} |" + " |" * 12
+    cost, empty, found = row.cost, row.empty, row.score
+    return (
+        f"| {name} | {docs / cost.cpu_s:,.0f} | {megabytes / cost.cpu_s:.1f} | {cost.cpu_s:.2f} | {empty.cpu_s:.2f} "
+        f"| {cost.wall_s:.2f} | {cost.peak_mb:.0f} | {empty.peak_mb:.0f} | {row.bytes_per_doc(docs):,.0f} "
+        f"| {found.removed} | {found.recall:.3f} | {found.precision:.3f} | {found.lost} "
+        f"| {f'{cost.cpu_s / ours_s:.1f}x' if ours_s else ''} |"
+    )
+
+
+def _print_workers(rows: dict[str, Row | NotRun]) -> None:
+    one, two = rows.get("ours"), rows.get("ours2")
+    if isinstance(one, Row) and isinstance(two, Row):
+        same = "the same" if np.array_equal(one.removed, two.removed) else "NOT the same"
+        print(f"\ntwo workers: {one.cost.wall_s / two.cost.wall_s:.2f} times as quick as one by wall, {same} removed")
+
+
+def _print_truth(rows: dict[str, Row | NotRun]) -> None:
+    ours, truth = rows.get("ours-part"), rows.get("brute")
+    if isinstance(ours, Row) and isinstance(truth, Row):
+        differ = np.setxor1d(ours.removed, truth.removed)
+        print(f"\ndc-dedup and brute force differ in {len(differ)} of {len(truth.removed)} removed texts", flush=True)
+
+
+def _print_slopes(peaks: dict[tuple[float, str], list[tuple[int, float]]]) -> None:
+    """From the smallest to the largest size, where there are two."""
+    if not any(len(points) > 1 for points in peaks.values()):
+        return
+    print("\n| tool | threshold | from docs | to docs | bytes a document |\n|---|---|---|---|---|")
+    for (threshold, tool), points in peaks.items():
+        (few, low), (many, high) = min(points), max(points)
+        if many > few:
+            slope = (high - low) * 2**20 / (many - few)
+            print(f"| {TOOLS[tool].name} | {threshold} | {few} | {many} | {slope:,.0f} |")
+
+
+def _median(costs: list[Cost]) -> Cost:
+    columns = zip(*((cost.cpu_s, cost.wall_s, cost.peak_mb) for cost in costs), strict=True)
+    return Cost(*map(median, columns))
 
 
 if __name__ == "__main__":
