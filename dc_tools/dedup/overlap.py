@@ -25,7 +25,8 @@ from dc_tools.dedup.text import HASH_BITS, Hashes, Ints, body_of, shingle_sets
 
 SHARE = 0.5
 """Share of a reference's n-grams that makes a match. Of 1,570 LeetCode problems in another data set it finds 99.9 %
-whatever n; with one word in twenty replaced 85 % for n = 8, 73 % for 10, 53 % for 13. What else it flags are mostly twins."""
+whatever n; with one word in twenty replaced 85 % for n = 8, 73 % for n = 10 and 53 % for n = 13. What else it flags are
+mostly twins."""
 MOST_REFERENCES = 10
 """References that may have an n-gram that counts."""
 CHUNK = 1 << 22
