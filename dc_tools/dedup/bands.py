@@ -11,11 +11,12 @@ and each bin keeps its smallest hash. Bins left empty are filled as in fast simi
 and Thorup 2017): every shingle is hashed anew, in rounds of 1, 2, 4, ... fresh hashes, and a bin keeps the smallest
 of the first round that reaches it. Two sets agree in a bin exactly if the smallest of their union, in the first round
 that reaches the bin, is in both. By symmetry that is any member of the union with equal chance, so a bin agrees with
-probability J, their Jaccard similarity, at every size. Bins are not quite independent: a shingle that fills one is
-the less likely to fill the next. A key of many bins is shared up to 3 % less often than J^r says, and all keys
-together fail far less often than (1 - J^r)^b: 5 keys of 8 where that is 1e-2 at half its rate, 10 at a tenth.
-Copying other bins into the empty ones (Shrivastava 2017) is quicker by little, but shingles that share a bin then have
-one voice, and of sets of 3 one pair in 500 was missed.
+probability J, their Jaccard similarity, at every size. Bins are not independent, since a shingle that fills one is the
+less likely to fill the next: a key of 10 bins is shared by 1 % fewer pairs than J^10, but no key at all by far fewer
+than (1 - J^r)^b. Simulated at J = .95 and .8, 8 of the keys that `plan` chooses fail together .1 to .5 times as often
+as that for sets of 20 to 380 shingles and .8 to 1 times for 2,000; the ratio falls as keys are added. Copying full
+bins into empty ones (Shrivastava 2017) is unbiased too, but shingles in one bin then have one voice: of sets of 3, one
+pair in 500 was missed.
 """
 
 from dataclasses import dataclass
@@ -136,9 +137,11 @@ def candidates(keys: Hashes, docs: Ints, cap: int = CAP) -> tuple[Ints, Ints]:
     """Pairs a < b of sets that share a key, each once, sorted; entry i says that set docs[i] (< 2^32) has keys[i].
 
     All entries of a key must be there; other keys may be elsewhere, and a pair that shares several keys may then come
-    again. A key of more than `cap` sets, as a phrase of many statements makes one, links each of them to the lowest
-    of them only: no more than (cap - 1) / 2 pairs for an entry are made, but two of these sets, neither of them the
-    lowest, are found only by another key. Copies of one text are still one cluster, as all are near to the lowest.
+    again. A key of more than `cap` sets, as common phrases make them where keys are short, links each set to the
+    lowest only. So an entry costs no more than (cap - 1) / 2 pairs, but two of these sets, neither of them the lowest,
+    must meet by another key: what `plan` promises holds for shorter runs. (4,260 real bodies, their runs up to 1,161
+    long: with `cap` 8 no pair of Jaccard >= .8 was lost, of those >= .6, by keys of one bin, 5 %.) Many copies of one
+    text stay together, as all are near to the lowest of them.
     """
     order = np.lexsort((docs, keys))
     keys, docs = keys[order], docs[order]

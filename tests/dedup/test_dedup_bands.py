@@ -103,6 +103,12 @@ def test_a_bin_agrees_as_often_as_the_sets_are_alike_whatever_their_size(size, p
     assert agreed.std() < 1.1 * (part / size * (1 - part / size) / bins) ** 0.5
 
 
+def test_a_single_shingle_fills_all_bins_with_values_of_their_own():
+    values = sketches(np.array([0, 1, 1]), np.array([0, (1 << 52) - 1], dtype=np.uint64), bands.MAX_B * bands.MAX_R)
+    assert len(np.unique(values[1:])) == 2 * 256
+    assert (values[1:] < 1 << 52).all()
+
+
 @pytest.mark.parametrize(
     ("threshold", "size"), [(0.95, 20), (0.95, 100), (0.95, 380), (0.8, 5), (0.8, 20), (0.8, 100), (0.6, 5), (0.6, 380)]
 )
