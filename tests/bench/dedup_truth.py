@@ -1,20 +1,21 @@
 """What a tool's removals are worth: recall, precision and the evidence, against exactly counted Jaccard."""
 
 import json
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
-from dedup_corpus import Corpus, Ints, Numbers
+from dedup_corpus import SHINGLE, Corpus, Ints, Numbers, rolled
 
-BLOCK = 1000
-"""Texts whose shingles are looked up at a time."""
-SAMPLE = 2000
-"""Removed texts, beside those of labelled pairs, for which neighbours are sought; of more, so many at random."""
+WINDOW = 1 << 21
+"""Words whose shingles are looked at together."""
+BITS = 22
+MIXER = np.uint64(0x9E3779B97F4A7C15)
 CLOSE = 1e-6
-SHOWN_BITS = 22
-"""Size of the table of shingles' remainders by which most look-ups are saved."""
+SIDES: tuple[Literal["left"], Literal["right"]] = ("left", "right")
 
 
 @dataclass(frozen=True)
@@ -51,18 +52,13 @@ def removed_ids(corpus: Corpus, output: Path) -> Ints:
 
 
 def score(corpus: Corpus, removed: Ints, threshold: float) -> Score:
-    """Recall is exact; precision too, up to `SAMPLE` removed texts outside the labelled pairs."""
+    """Count what was removed against the labels, and what they do not explain against all texts."""
     labelled = corpus.labelled(threshold)
     sides = np.isin(labelled, removed)
-    planted = np.intersect1d(removed, labelled)
-    others = np.setdiff1d(removed, planted)
-    sample = others
-    if len(others) > SAMPLE:
-        sample = np.random.default_rng(0).choice(others, SAMPLE, replace=False)
-    true = len(planted) + len(others) * _share(has_neighbour(corpus, sample, threshold))
-    _, occurrences = np.unique(corpus.pairs[:, :2], return_counts=True)
-    single = dict(zip(np.unique(corpus.pairs[:, :2]).tolist(), (occurrences == 1).tolist(), strict=True))
-    alone = np.array([single[a] and single[b] for a, b in labelled.tolist()], dtype=np.bool_)
+    others = np.setdiff1d(removed, labelled)
+    true = len(np.intersect1d(removed, labelled)) + sum(has_neighbour(corpus, others, threshold))
+    docs, times = np.unique(corpus.pairs[:, :2], return_counts=True)
+    alone = np.isin(labelled, docs[times == 1]).all(axis=1)
     return Score(
         len(removed),
         float(sides.any(axis=1).mean()) if len(labelled) else 1.0,
@@ -71,34 +67,53 @@ def score(corpus: Corpus, removed: Ints, threshold: float) -> Score:
     )
 
 
-def has_neighbour(corpus: Corpus, docs: Ints, threshold: float) -> Ints:
-    """1 for each of `docs` that has another text of the corpus at or above the threshold, else 0; by counting."""
-    found = np.zeros(len(docs), dtype=np.int64)
+def has_neighbour(corpus: Corpus, docs: Ints, threshold: float) -> list[bool]:
+    """For each of `docs`, whether another text of the corpus is at or above the threshold.
+
+    Of a text with n shingles at least n * threshold must be in a neighbour, so the neighbour has one of any
+    n - n * threshold + 1 of them; the rarest are looked for, and who has one is counted.
+    """
     if not len(docs):
-        return found
-    sets = [corpus.shingles(doc) for doc in docs.tolist()]
-    sizes = np.array([len(each) for each in sets])
-    numbers = np.concatenate(sets)
-    order = np.argsort(numbers, kind="stable")
-    numbers, holders = numbers[order], np.repeat(np.arange(len(docs)), sizes)[order]
-    likely = np.zeros(1 << SHOWN_BITS, dtype=np.bool_)
-    likely[_remainders(numbers)] = True
-    for start in range(0, len(corpus.members), BLOCK):
-        members = corpus.members[start : start + BLOCK]
-        others = [corpus.shingles(doc) for doc in members.tolist()]
-        other_sizes = np.array([len(each) for each in others])
-        asked, owners = np.concatenate(others), np.repeat(np.arange(len(others)), other_sizes)
-        chosen = likely[_remainders(asked)]
-        asked, owners = asked[chosen], owners[chosen]
-        low, high = np.searchsorted(numbers, asked, "left"), np.searchsorted(numbers, asked, "right")
+        return []
+    rarity = np.zeros(1 << BITS, dtype=np.int64)
+    for _, numbers in _windows(corpus):
+        rarity += np.bincount(_buckets(numbers), minlength=1 << BITS)
+    prefixes = []
+    for doc in docs.tolist():
+        members = corpus.shingles(doc)
+        order = np.argsort(rarity[_buckets(members)], kind="stable")
+        prefixes.append(members[order[: len(members) - math.ceil(threshold * len(members) - CLOSE) + 1]])
+    pairs = _meetings(corpus, np.concatenate(prefixes), np.repeat(docs, [len(each) for each in prefixes]))
+    inside = set(corpus.members.tolist())
+    found: set[int] = set()
+    for doc, other in pairs.tolist():
+        if doc not in found and doc != other and other in inside and corpus.jaccard(doc, other) >= threshold:
+            found.add(doc)
+    return [doc in found for doc in docs.tolist()]
+
+
+def _meetings(corpus: Corpus, wanted: Numbers, holders: Ints) -> Ints:
+    """Pairs (holder, text that has one of its wanted shingles), one a row; a few that only seem so."""
+    order = np.argsort(wanted)
+    wanted, holders = wanted[order], holders[order]
+    likely = np.zeros(1 << BITS, dtype=np.bool_)
+    likely[_buckets(wanted)] = True
+    found = [np.zeros((0, 2), dtype=np.int64)]
+    for start, numbers in _windows(corpus):
+        places = np.flatnonzero(likely[_buckets(numbers)])
+        low, high = (np.searchsorted(wanted, numbers[places], side) for side in SIDES)
         times = high - low
         ends = np.cumsum(times)
-        places = np.repeat(low - (ends - times), times) + np.arange(int(times.sum()))
-        pairs, common = np.unique(holders[places] * BLOCK + np.repeat(owners, times), return_counts=True)
-        doc, other = pairs // BLOCK, pairs % BLOCK
-        near = common / (sizes[doc] + other_sizes[other] - common) >= threshold
-        found[doc[near & (docs[doc] != members[other])]] = 1
-    return found
+        held = holders[np.repeat(low - (ends - times), times) + np.arange(int(times.sum()))]
+        texts = np.searchsorted(corpus.offsets, start + places, side="right") - 1
+        found.append(np.column_stack([held, np.repeat(texts, times)]))
+    return np.unique(np.concatenate(found), axis=0)
+
+
+def _windows(corpus: Corpus) -> Iterator[tuple[int, Numbers]]:
+    """The runs of five words of all texts and where they begin, some at a time; a few reach from text to text."""
+    for start in range(0, len(corpus.words), WINDOW):
+        yield start, rolled(corpus.words[start : start + WINDOW + SHINGLE - 1])
 
 
 def evidence(corpus: Corpus, output: Path, threshold: float) -> Evidence:
@@ -107,22 +122,16 @@ def evidence(corpus: Corpus, output: Path, threshold: float) -> Evidence:
     named = exact = 0
     for row in rows:
         told = row["dedup"]
-        a, b = (corpus.shingles(int(name)) for name in (row["id"], told.get("through") or told["kept_id"]))
-        common = len(np.intersect1d(a, b, assume_unique=True))
-        jaccard = common / (len(a) + len(b) - common)
+        jaccard = corpus.jaccard(int(row["id"]), int(told.get("through") or told["kept_id"]))
         named += jaccard >= threshold
         exact += abs(jaccard - told["score"]) < CLOSE
     return Evidence(len(rows), named, exact)
 
 
-def _remainders(numbers: Numbers) -> Numbers:
-    return (numbers ^ (numbers >> np.uint64(SHOWN_BITS))) & np.uint64((1 << SHOWN_BITS) - 1)
+def _buckets(numbers: Numbers) -> Ints:
+    return ((numbers * MIXER) >> np.uint64(64 - BITS)).astype(np.int64)
 
 
-def _share(flags: Ints) -> float:
-    return float(flags.mean()) if len(flags) else 0.0
-
-
-def _rows(path: Path) -> "list[dict[str, Any]]":
+def _rows(path: Path) -> list[dict[str, Any]]:
     with path.open("rb") as stream:
         return [json.loads(line) for line in stream]
