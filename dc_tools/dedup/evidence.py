@@ -1,26 +1,32 @@
 """Why a record was removed: the record it matched, metric and score, shared tests, and the longest common text."""
 
 import re
-from collections import defaultdict
 from collections.abc import Iterator
-from itertools import count, islice
 from typing import Any
 
 import msgspec
+import numpy as np
 import orjson
 import xxhash
 
 from dc_tools.core.records import Checker, CheckerType, Mode, Struct, Test
+from dc_tools.dedup.arrays import Hashes
 from dc_tools.dedup.clusters import Results
 from dc_tools.dedup.programs import fingerprints
-from dc_tools.dedup.text import fold, words_of
+from dc_tools.dedup.text import fold, tokenize
 
 SHARED_TESTS = 3
 """Tests with equal input and output that count as evidence."""
 SPAN_WORDS = 5000
 """Words at the head of each statement in which the common text is sought."""
+SPAN_CHARACTERS = 1 << 17
+"""Characters at the head of each statement in which the common text is sought."""
 _PIECE = re.compile(r"\S+")
-_ASCII_WORD = re.compile(r"\w+", re.ASCII)
+_WORD = re.compile(r"\w+")
+_BASE = 0x9E3779B97F4A7C15
+_ZERO = np.zeros(1, dtype=np.uint64)
+_POWERS = np.cumprod(np.full(SPAN_WORDS, _BASE, dtype=np.uint64)) * np.uint64(pow(_BASE, -1, 1 << 64))
+_INVERSES = np.cumprod(np.full(SPAN_WORDS, pow(_BASE, -1, 1 << 64), dtype=np.uint64)) * np.uint64(_BASE)
 
 
 class Described(Struct):
@@ -113,39 +119,64 @@ def _codes(record: Described) -> Iterator[str]:
 
 def common_span(statement: str, other: str) -> Span | None:
     """The longest run of words of `statement` that occurs in `other`, with its place in `statement`."""
-    letter_of: defaultdict[str, str] = defaultdict(map(chr, count(1)).__next__)
-    theirs = "".join(letter_of[word] for word in words_of(fold(other))[:SPAN_WORDS])
-    placed = _placed_words(statement)
-    first, length = _longest_common("".join(letter_of[word] for word, _, _ in placed), theirs)
+    mine, theirs = _Words(statement), _Words(other)
+    first, length = longest_common(mine.hashes, theirs.hashes)
     if not length:
         return None
-    start, end = placed[first][1], placed[first + length - 1][2]
+    start, end = mine.start(first), mine.end(first + length - 1)
     return Span(start, end, length, statement[start:end])
 
 
-def _placed_words(statement: str) -> list[tuple[str, int, int]]:
-    """The words at the statement's head, each with its start and end there.
+class _Words:
+    """The words at a statement's head and their places in it.
 
     Where folding moves characters, the place is that of the whitespace-separated piece that holds the word.
     """
-    folded = fold(statement)
-    if folded.isascii() and len(folded) == len(statement):
-        return [(found[0], *found.span()) for found in islice(_ASCII_WORD.finditer(folded), SPAN_WORDS)]
-    words = (
-        (word, piece.start(), piece.end()) for piece in _PIECE.finditer(statement) for word in words_of(fold(piece[0]))
-    )
-    return list(islice(words, SPAN_WORDS))
+
+    def __init__(self, statement: str) -> None:
+        folded = fold(statement)
+        self._pieces: list[re.Match[str]] = []
+        if not folded.isascii() or len(folded) != len(statement):
+            words = []
+            for piece in _PIECE.finditer(statement):
+                found = _WORD.findall(fold(piece[0]))
+                words += found
+                self._pieces += [piece] * len(found)
+                if len(words) >= SPAN_WORDS:
+                    break
+            folded = " ".join(words)
+        self._tokens = tokenize([folded[:SPAN_CHARACTERS]], operators=False)
+        self.hashes = self._tokens.hashes()[:SPAN_WORDS]
+
+    def start(self, word: int) -> int:
+        """Where the word begins."""
+        return self._pieces[word].start() if self._pieces else int(self._tokens.first[word])
+
+    def end(self, word: int) -> int:
+        """Where the word ends."""
+        tokens = self._tokens
+        return self._pieces[word].end() if self._pieces else int(tokens.first[word] + tokens.lengths[word])
 
 
-def _longest_common(a: str, b: str) -> tuple[int, int]:
-    """Start in `a` and length of the longest substring that `b` has too; the first of equals."""
-    best, length = 0, 0
-    for start in range(len(a)):
-        if start + length >= len(a):
-            break
-        while start + length < len(a) and a[start : start + length + 1] in b:
-            best, length = start, length + 1
-    return best, length
+def longest_common(a: Hashes, b: Hashes) -> tuple[int, int]:
+    """Start in `a` and length of the longest run of words that `b` has too, the first of equals: by halving, since
+    with a run all shorter ones are common."""
+    found, length, beyond = 0, 0, min(len(a), len(b)) + 1
+    while beyond - length > 1:
+        middle = (length + beyond) // 2
+        common = np.flatnonzero(np.isin(_windows(a, middle), _windows(b, middle)))
+        if len(common):
+            found, length = int(common[0]), middle
+        else:
+            beyond = middle
+    return found, length
+
+
+def _windows(words: Hashes, length: int) -> Hashes:
+    """A hash of each run of `length` words: of polynomials, and their differences divided by the place's power."""
+    sums = np.concatenate([_ZERO, np.cumsum(words * _POWERS[: len(words)])])
+    found: Hashes = (sums[length:] - sums[:-length]) * _INVERSES[: len(words) - length + 1]
+    return found
 
 
 def _input_form(text: str, is_json: bool) -> bytes:

@@ -1,86 +1,34 @@
 """All pairs of shingle sets whose Jaccard similarity or containment reaches a threshold: exact, nothing missed.
 
 Filter (AdaptJoin, Wang et al. 2012): put all shingles in one global order, rarest first. If sets x and y have at least
-o shingles in common, then the first |x| - o + k of x and the first |y| - o + k of y share at least k; with all of y
-indexed, the first |x| - o + k of x suffice. Jaccard >= t gives o >= t |x| and o >= t |y|, so prefixes of both sides
-are joined. Containment, |x & y| / min(|x|, |y|) >= t, bounds o by the smaller set only, so the larger one is indexed in
-full. Any order is correct; the rarest first is quick. Candidates are verified by counting.
+o shingles in common, then the first |x| - o + k of x and the first |y| - o + k of y share at least k; with all of y at
+hand, the first |x| - o + k of x suffice. Jaccard >= t gives o >= t |x| and o >= t |y|, so heads meet heads.
+Containment, |x & y| / min(|x|, |y|) >= t, bounds o by the smaller set only, so its head meets all of the larger one.
+Any order is correct; the rarest first is quick.
+
+Elements are split by ranges of their hashes into parts. Each part counts its meetings alone, so that parts may be
+worked at one after another from a disk, or at once on many machines; the counts of a pair are added up.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from dc_tools.dedup.arrays import Hashes, Ints, chunks, distinct, ranges
 from dc_tools.dedup.settings import Metric
-from dc_tools.dedup.text import BATCH_TEXTS, HASH_BITS, Hashes, Ints
 
-K_PREFIX = 6
-"""Shingles that two prefixes must share: more means longer prefixes and fewer candidates."""
 CHUNK = 1 << 20
-"""Elements handled at a time where pairs are made and counted; bounds memory, never the answer."""
-MAX_BUCKET_BITS = 22
-RARITY_BITS = 4
-"""Rarity is the rounded-down log2 of how many sets hold a shingle, at most 15; it and a set's number fill 16 bits."""
+"""Meetings, or elements verified, that are handled at a time; bounds memory, never the answer."""
+LONG_RUN = 256
+"""Heads that may share a shingle before they are first compared with one leader instead of each with each."""
 SLACK = 1e-6
 """Rounding room in the filters; the verification has none."""
+LOW = np.uint64(0xFFFFFFFF)
+WORD = np.uint64(32)
 
 Flags = npt.NDArray[np.bool_]
-
-
-class ShingleSets:
-    """Many sets of 52-bit hashes in one growing array; set i is `hashes[offsets[i]:offsets[i + 1]]`, sorted."""
-
-    def __init__(self) -> None:
-        self._hashes: Hashes = np.empty(1 << 16, dtype=np.uint64)
-        self._sizes: list[Ints] = []
-        self._used = 0
-
-    def add(self, sizes: Ints, hashes: Hashes) -> None:
-        """Append sets."""
-        needed = self._used + len(hashes)
-        if needed > len(self._hashes):
-            self._hashes.resize(needed + needed // 8, refcheck=False)
-        self._hashes[self._used : needed] = hashes
-        self._used = needed
-        self._sizes.append(sizes)
-
-    @property
-    def hashes(self) -> Hashes:
-        """All sets one after another."""
-        return self._hashes[: self._used]
-
-    @property
-    def sizes(self) -> Ints:
-        """Elements of each set."""
-        if len(self._sizes) != 1:
-            self._sizes = [np.concatenate(self._sizes) if self._sizes else np.zeros(0, dtype=np.int64)]
-        return self._sizes[0]
-
-    @property
-    def offsets(self) -> Ints:
-        """Where each set begins, and the end."""
-        return np.concatenate([[0], np.cumsum(self.sizes)])
-
-
-@dataclass(frozen=True)
-class Pairs:
-    """Verified pairs a < b of sets with their number of common elements, sorted by (a, b)."""
-
-    a: Ints
-    b: Ints
-    common: Ints
-    candidates: int = 0
-    """How many pairs had to be verified."""
-
-
-@dataclass(frozen=True)
-class _Entries:
-    """Elements (hash, set) of prefixes or of whole sets."""
-
-    hashes: Hashes
-    sets: Ints
 
 
 def jaccard(common: Ints, size_a: Ints, size_b: Ints) -> npt.NDArray[np.float64]:
@@ -95,138 +43,201 @@ def containment(common: Ints, size_a: Ints, size_b: Ints) -> npt.NDArray[np.floa
     return ratio
 
 
-def find_pairs(sets: ShingleSets, metric: Metric, threshold: float, references: Flags | None = None) -> Pairs:
-    """All pairs of non-empty sets at or above `threshold` (in (0, 1]); pairs of two `references` are left out."""
-    sizes, offsets = sets.sizes, sets.offsets
-    if references is None:
-        references = np.zeros(len(sizes), dtype=np.bool_)
-    need = np.ceil(threshold * sizes - SLACK).astype(np.int64)
-    need = np.minimum(np.maximum(need, 1), sizes)
-    shared = np.minimum(K_PREFIX, need)
-    prefix = _prefixes(sets, sizes - need + shared)
-    index = prefix if metric is Metric.JACCARD else _entries_among(sets, prefix)
-    found = []
-    for a, b, times in _meetings(prefix, index, sizes, threshold if metric is Metric.JACCARD else 0.0, references):
-        wanted = np.minimum(shared[a], shared[b]) if metric is Metric.JACCARD else shared[a]
-        likely = times >= wanted
-        found.append((np.minimum(a, b)[likely], np.maximum(a, b)[likely]))
-    a = np.concatenate([np.zeros(0, dtype=np.int64), *(each[0] for each in found)])
-    b = np.concatenate([np.zeros(0, dtype=np.int64), *(each[1] for each in found)])
-    order = np.lexsort((b, a))
-    a, b = a[order], b[order]
-    common = count_common(sets.hashes, sizes, offsets, a, b)
-    similarity = jaccard if metric is Metric.JACCARD else containment
-    true = similarity(common, sizes[a], sizes[b]) >= threshold
-    return Pairs(a[true], b[true], common[true], candidates=len(a))
+@dataclass(frozen=True)
+class Rule:
+    """When two sets match, and what their heads must share before they are compared."""
+
+    metric: Metric
+    threshold: float
+    """In (0, 1]."""
+    is_approximate: bool = False
+    """One meeting suffices: the elements are keys of bands instead of shingles."""
+
+    @property
+    def heads_meet_heads(self) -> bool:
+        """Whether both sides of a meeting are heads."""
+        return self.metric is Metric.JACCARD or self.is_approximate
+
+    def needed(self, sizes: Ints) -> Ints:
+        """The fewest elements that a set of each size has in common with any match that is no smaller."""
+        needed: Ints = np.ceil(self.threshold * sizes - SLACK).astype(np.int64)
+        return np.minimum(np.maximum(needed, 1), sizes)
+
+    def shared(self, sizes: Ints) -> Ints:
+        """Elements that two heads must share, by the one's size: more means longer heads and fewer candidates."""
+        most = round(6 + 66 * (0.95 - self.threshold))
+        return np.minimum(min(max(most, 2), 16), self.needed(sizes))
+
+    def head_lengths(self, sizes: Ints) -> Ints:
+        """Length of each set's head."""
+        return sizes - self.needed(sizes) + self.shared(sizes)
+
+    def wanted(self, size_a: Ints, size_b: Ints) -> Ints:
+        """Meetings of a pair that make it a candidate."""
+        if self.is_approximate:
+            return np.ones_like(size_a)
+        return self.shared(np.minimum(size_a, size_b))
+
+    def similarity(self, common: Ints, size_a: Ints, size_b: Ints) -> npt.NDArray[np.float64]:
+        """What is compared with the threshold."""
+        return (jaccard if self.metric is Metric.JACCARD else containment)(common, size_a, size_b)
 
 
-def count_common(hashes: Hashes, sizes: Ints, offsets: Ints, a: Ints, b: Ints) -> Ints:
-    """|A & B| of each pair, by one sort of the members of many pairs at a time."""
-    common = np.zeros(len(a), dtype=np.int64)
-    bits = np.uint64(HASH_BITS)
-    for start, stop in _chunks(sizes[a] + sizes[b], BATCH_TEXTS):
-        both = np.concatenate([a[start:stop], b[start:stop]])
-        pair = np.tile(np.arange(stop - start, dtype=np.uint64), 2)
-        members = hashes[_ranges(offsets[both], sizes[both])]
-        keys = (np.repeat(pair, sizes[both]) << bits) | members
-        keys.sort()
-        twice = keys[1:][keys[1:] == keys[:-1]]
-        common[start:stop] = np.bincount((twice >> bits).astype(np.int64), minlength=stop - start)
-    return common
+@dataclass(frozen=True)
+class Corpus:
+    """What is known of all texts by number, beside their sets."""
+
+    sizes: npt.NDArray[np.int32]
+    """Elements of each set."""
+    ranks: npt.NDArray[np.uint32]
+    """Place of each set by size, then by content: of a pair the lower one is the smaller."""
+    alone: Flags
+    """Those that occur among the references only; no two of them are a pair."""
+    joinable: Flags
+    """Those that occur among the records only; the others are never left to a leader."""
 
 
-def _rarity(hashes: Hashes) -> tuple[npt.NDArray[np.uint8], np.uint64]:
-    """Rarity class by bucket of a hash's top bits, and the shift that gives the bucket."""
-    bits = min(max(len(hashes).bit_length(), 10), MAX_BUCKET_BITS)
-    shift = np.uint64(HASH_BITS - bits)
-    counts = np.zeros(1 << bits, dtype=np.int64)
-    for start in range(0, len(hashes), CHUNK):
-        counts += np.bincount((hashes[start : start + CHUNK] >> shift).view(np.int64), minlength=1 << bits)
-    most = 1 << ((1 << RARITY_BITS) - 1)
-    classes = np.array([max(n.bit_length() - 1, 0) for n in range(most + 1)], dtype=np.uint8)
-    return classes[np.minimum(counts, most)], shift
+@dataclass(frozen=True)
+class Pairs:
+    """Verified pairs a < b of texts with their number of common elements, sorted by (a, b)."""
+
+    a: Ints
+    b: Ints
+    common: Ints
+    candidates: int = 0
+    """How many pairs had to be verified."""
 
 
-def _prefixes(sets: ShingleSets, lengths: Ints) -> _Entries:
-    """The `lengths[i]` rarest elements of each set i. Sets are sorted by hash, so a stable sort by rarity suffices."""
-    hashes, sizes, offsets = sets.hashes, sets.sizes, sets.offsets
-    rarity, shift = _rarity(hashes)
-    parts = [np.zeros(0, dtype=np.uint64)]
-    for start, stop in _chunks(sizes, 1 << (16 - RARITY_BITS)):
-        members = hashes[offsets[start] : offsets[stop]]
-        keys = np.repeat(np.arange(stop - start, dtype=np.uint16) << np.uint16(RARITY_BITS), sizes[start:stop])
-        keys |= rarity[members >> shift]
-        order = np.argsort(keys, kind="stable")
-        parts.append(members[order[_ranges(offsets[start:stop] - offsets[start], lengths[start:stop])]])
-    return _Entries(np.concatenate(parts), np.repeat(np.arange(len(sizes)), lengths))
+@dataclass(frozen=True)
+class Meetings:
+    """Distinct pairs, the lower number in the upper half of a word, and how many elements met."""
+
+    pairs: Hashes
+    times: Ints
+
+    @staticmethod
+    def of(a: Ints, b: Ints, corpus: Corpus, rule: Rule, heads_only: bool) -> "Meetings":
+        """Those of heads of `a` with elements of `b` that may be pairs; where the latter are not all heads, only those
+        in which `a` is the smaller."""
+        fit = _fitting(a, b, corpus, rule, heads_only)
+        return Meetings(*distinct(packed(a[fit], b[fit])))
+
+    @staticmethod
+    def tally(parts: Iterable["Meetings"]) -> "Meetings":
+        """The sum of several counts."""
+        found = list(parts)
+        if len(found) == 1:
+            return found[0]
+        pairs = np.concatenate([_NO_HASHES, *(p.pairs for p in found)])
+        order = np.argsort(pairs, kind="stable")
+        sums = np.cumsum(np.concatenate([_NO_INTS, *(p.times for p in found)])[order])
+        pairs, times = distinct(pairs)
+        return Meetings(pairs, np.diff(sums[np.cumsum(times) - 1], prepend=0))
+
+    def candidates(self, corpus: Corpus, rule: Rule) -> Hashes:
+        """The pairs that met often enough."""
+        sizes = corpus.sizes
+        wanted = rule.wanted(sizes[lower(self.pairs)].astype(np.int64), sizes[upper(self.pairs)].astype(np.int64))
+        return self.pairs[self.times >= wanted]
 
 
-def _entries_among(sets: ShingleSets, prefix: _Entries) -> _Entries:
-    """All elements of all sets that may be in some prefix; a bucket table leaves out most of the others."""
-    hashes, sizes, offsets = sets.hashes, sets.sizes, sets.offsets
-    bits = min(max(len(prefix.hashes).bit_length() + 3, 10), MAX_BUCKET_BITS + 2)
-    shift = np.uint64(HASH_BITS - bits)
-    wanted = np.zeros(1 << bits, dtype=np.bool_)
-    wanted[prefix.hashes >> shift] = True
-    kept, owners = [np.zeros(0, dtype=np.uint64)], [np.zeros(0, dtype=np.int64)]
-    for start, stop in _chunks(sizes, len(sizes)):
-        members = hashes[offsets[start] : offsets[stop]]
-        chosen = wanted[members >> shift]
-        kept.append(members[chosen])
-        owners.append(np.repeat(np.arange(start, stop), sizes[start:stop])[chosen])
-    return _Entries(np.concatenate(kept), np.concatenate(owners))
+_NO_HASHES, _NO_INTS = np.zeros(0, dtype=np.uint64), np.zeros(0, dtype=np.int64)
 
 
-def _meetings(
-    prefix: _Entries, index: _Entries, sizes: Ints, ratio: float, references: Flags
-) -> Iterator[tuple[Ints, Ints, Ints]]:
-    """Pairs (smaller set, larger set, elements met in both), each pair once.
+def lower(pairs: Hashes) -> Ints:
+    """The first of each pair."""
+    return (pairs >> WORD).view(np.int64)
 
-    Sets of one size are ordered by number. With `ratio`, only pairs whose sizes differ by no more than it are made.
+
+def upper(pairs: Hashes) -> Ints:
+    """The second of each pair."""
+    return (pairs & LOW).view(np.int64)
+
+
+def packed(a: Ints, b: Ints) -> Hashes:
+    """Pairs as words, the lower number first."""
+    return (np.minimum(a, b).astype(np.uint64) << WORD) | np.maximum(a, b).astype(np.uint64)
+
+
+@dataclass(frozen=True)
+class Met:
+    """What is found in one part at first."""
+
+    meetings: Meetings
+    with_leaders: Hashes
+    """Pairs of a leader and another head with which it shares an element that more than `LONG_RUN` heads have."""
+    cut: Ints
+    """Texts whose heads have such an element: their pairs by it are not among the meetings."""
+
+
+def meetings(heads: Hashes, others: Hashes | None, corpus: Corpus, rule: Rule) -> Met:
+    """Pairs that meet in one part.
+
+    `heads` and `others` are entries (an element's hash above a text's number); None: heads meet heads. What many
+    heads share counts for nobody here, but each of them makes a pair with the largest of about its size.
     """
-    order = np.argsort(index.hashes)
-    keys, owners = index.hashes[order], index.sets[order]
-    low, times = _runs(keys, prefix.hashes)
-    shared = times > 1
-    low, times, probes = low[shared], times[shared], prefix.sets[shared]
-    rank = np.empty(len(sizes), dtype=np.int64)
-    rank[np.argsort(sizes, kind="stable")] = np.arange(len(sizes))
-    for start, stop in _chunks(times, len(times), probes):
-        a = np.repeat(probes[start:stop], times[start:stop])
-        b = owners[_ranges(low[start:stop], times[start:stop])]
-        fit = (rank[b] > rank[a]) & (sizes[a] >= ratio * sizes[b] - SLACK) & ~(references[a] & references[b])
-        pairs = (a[fit].astype(np.uint64) << np.uint64(32)) | b[fit].astype(np.uint64)
-        distinct, met = np.unique(pairs, return_counts=True)
-        yield (distinct >> np.uint64(32)).astype(np.int64), (distinct & np.uint64(0xFFFFFFFF)).astype(np.int64), met
+    heads = np.sort(heads)
+    low, high = _runs(heads >> WORD)
+    is_long = high - low > LONG_RUN
+    short = ~is_long
+    if others is None:
+        index = heads
+        start = np.arange(len(heads))[short] + 1
+        times = high[short] - start
+    else:
+        index = np.sort(others)
+        keys = index >> WORD
+        start, times = _found(keys, heads[short] >> WORD)
+    met = _tallied(heads[short], index, start, times, corpus, rule, others is None)
+    return Met(met, _stars(heads[is_long], corpus), np.unique(upper(heads[is_long])))
 
 
-def _runs(keys: Hashes, wanted: Hashes) -> tuple[Ints, Ints]:
-    """Where in the sorted `keys` the run of each wanted key begins, and its length; sorted needles suit the cache."""
-    order = np.argsort(wanted)
-    needles = wanted[order]
-    first = np.searchsorted(keys, needles, side="left")
-    low, times = np.empty_like(first), np.empty_like(first)
-    low[order], times[order] = first, np.searchsorted(keys, needles, side="right") - first
-    return low, times
+def _runs(keys: Hashes) -> tuple[Ints, Ints]:
+    """For each of the sorted `keys` where its run begins and ends."""
+    edges = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1], [True]])) if len(keys) else _NO_INTS
+    lengths = np.diff(edges)
+    return np.repeat(edges[:-1], lengths), np.repeat(edges[1:], lengths)
 
 
-def _chunks(weights: Ints, most: int, groups: Ints | None = None) -> Iterator[tuple[int, int]]:
-    """Ranges of at most `most` items and, but for one heavy item, `CHUNK` weight; equal `groups` stay together."""
-    ends = np.cumsum(weights)
-    start, done = 0, 0
-    while start < len(weights):
-        stop = min(max(int(np.searchsorted(ends, done + CHUNK, side="right")), start + 1), start + most)
-        stop = min(stop, len(weights))
-        if groups is not None and stop < len(weights):
-            first = int(np.searchsorted(groups, groups[stop - 1], side="left"))
-            last = int(np.searchsorted(groups, groups[stop - 1], side="right"))
-            stop = stop if last == stop else (first if first > start else last)
-        yield start, stop
-        start, done = stop, int(ends[stop - 1])
+def _found(keys: Hashes, wanted: Hashes) -> tuple[Ints, Ints]:
+    """Where in the sorted `keys` the run of each of the sorted `wanted` begins, and its length."""
+    start = np.searchsorted(keys, wanted, side="left")
+    return start, np.searchsorted(keys, wanted, side="right") - start
 
 
-def _ranges(starts: Ints, lengths: Ints) -> Ints:
-    """The integers starts[i] ... starts[i] + lengths[i] - 1 of every i, one after another."""
-    ends = np.cumsum(lengths)
-    total = int(ends[-1]) if len(ends) else 0
-    return np.repeat(starts - (ends - lengths), lengths) + np.arange(total)
+def _stars(heads: Hashes, corpus: Corpus) -> Hashes:
+    """Pairs of the highest-ranked text of each element and size (within a factor of two) and each of the others."""
+    text = upper(heads)
+    heads, text = heads[corpus.joinable[text]], text[corpus.joinable[text]]
+    scale = np.log2(np.maximum(corpus.sizes[text], 1)).astype(np.uint64)
+    group = ((heads >> WORD) << np.uint64(8)) | scale
+    order = np.lexsort((corpus.ranks[text], group))
+    _, end = _runs(group[order])
+    leader = text[order][end - 1]
+    others = leader != text[order]
+    return np.unique(packed(leader[others], text[order][others]))
+
+
+def _tallied(
+    heads: Hashes, index: Hashes, start: Ints, times: Ints, corpus: Corpus, rule: Rule, heads_only: bool
+) -> Meetings:
+    """Count the pairs of each head with the `times` entries of `index` from `start`."""
+    found = []
+    met = np.flatnonzero(times > 0)
+    for begin, end in chunks(times[met], CHUNK, len(met)):
+        chosen = met[begin:end]
+        a = np.repeat(upper(heads[chosen]), times[chosen])
+        b = upper(index[ranges(start[chosen], times[chosen])])
+        found.append(Meetings.of(a, b, corpus, rule, heads_only))
+    return Meetings.tally(found)
+
+
+def _fitting(a: Ints, b: Ints, corpus: Corpus, rule: Rule, heads_only: bool) -> Flags:
+    """Which meetings may be pairs: not of two references, by size, and each from one side."""
+    fit: Flags = ~(corpus.alone[a] & corpus.alone[b]) & (a != b)
+    if not heads_only:
+        fit &= corpus.ranks[a] < corpus.ranks[b]
+    if rule.metric is Metric.JACCARD:
+        size_a, size_b = corpus.sizes[a].astype(np.int64), corpus.sizes[b].astype(np.int64)
+        fit &= np.minimum(size_a, size_b) >= rule.threshold * np.maximum(size_a, size_b) - SLACK
+    return fit

@@ -5,12 +5,13 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
+from dc_tools.dedup.arrays import Ints
 from dc_tools.dedup.clusters import Match, Results, contradict
 from dc_tools.dedup.intake import Taken
-from dc_tools.dedup.join import Pairs
+from dc_tools.dedup.join import Pairs, packed
 from dc_tools.dedup.settings import Metric, Settings
-from dc_tools.dedup.text import Ints
 
 EXACT = "exact"
 """The metric's name where whole folded statements are equal."""
@@ -37,21 +38,35 @@ class Measures(NamedTuple):
 class Matches:
     """The verified pairs of nodes, and each node with itself."""
 
-    def __init__(self, pairs: Pairs, sizes: Ints, settings: Settings) -> None:
-        self._sizes, self._settings = sizes, settings
-        self._common = {
-            (a, b): common
-            for a, b, common in zip(pairs.a.tolist(), pairs.b.tolist(), pairs.common.tolist(), strict=True)
-        }
-        self.neighbours: dict[int, list[int]] = defaultdict(list)
-        for a, b in self._common:
-            self.neighbours[a].append(b)
-            self.neighbours[b].append(a)
+    def __init__(self, pairs: Pairs, sizes: npt.NDArray[np.int32], settings: Settings) -> None:
+        self._sizes, self._settings, self._pairs = sizes, settings, pairs
+        self._words = packed(pairs.a, pairs.b)
+        both = np.concatenate([pairs.a, pairs.b])
+        order = np.argsort(both, kind="stable")
+        self._nodes, self._others = both[order], np.concatenate([pairs.b, pairs.a])[order]
+
+    def __len__(self) -> int:
+        """Number of pairs."""
+        return len(self._words)
+
+    def neighbours(self, node: int) -> list[int]:
+        """The other nodes that it matches, in order."""
+        first, last = np.searchsorted(self._nodes, [node, node + 1])
+        found: list[int] = np.sort(self._others[first:last]).tolist()
+        return found
+
+    def nodes(self) -> list[int]:
+        """The nodes that match another."""
+        found: list[int] = np.unique(self._nodes).tolist()
+        return found
 
     def measures(self, a: int, b: int) -> Measures:
         """Sizes and common count of two nodes that match."""
         size_a, size_b = int(self._sizes[a]), int(self._sizes[b])
-        return Measures(size_a if a == b else self._common[min(a, b), max(a, b)], size_a, size_b)
+        if a == b:
+            return Measures(size_a, size_a, size_a)
+        place = np.searchsorted(self._words, np.uint64((min(a, b) << 32) | max(a, b)))
+        return Measures(int(self._pairs.common[place]), size_a, size_b)
 
     def score(self, a: int, b: int) -> tuple[str, float]:
         """Metric and value by which two nodes match: with `either` Jaccard where it suffices."""
@@ -62,15 +77,17 @@ class Matches:
 
     def among(self, nodes: Callable[[int], Any]) -> list[Match]:
         """The matches both of whose nodes are truthy in `nodes`."""
-        return [Match(a, b, self.score(a, b)[1]) for a, b in self._common if nodes(a) and nodes(b)]
+        pairs = zip(self._pairs.a.tolist(), self._pairs.b.tolist(), strict=True)
+        return [Match(a, b, self.score(a, b)[1]) for a, b in pairs if nodes(a) and nodes(b)]
 
 
 class Residents:
     """The records of each node, in input order."""
 
-    def __init__(self, nodes: Ints) -> None:
-        self._records = np.argsort(nodes, kind="stable")
-        self._nodes = nodes[self._records]
+    def __init__(self, nodes: Ints, first: int = 0) -> None:
+        """`nodes` gives the node of each text; those before `first` are none of the records."""
+        order = np.argsort(nodes[first:], kind="stable")
+        self._records, self._nodes = order + first, nodes[first:][order]
 
     def of(self, node: int) -> list[int]:
         """The records of `node`."""
@@ -88,26 +105,25 @@ class Residents:
 def contaminated_records(
     matches: Matches,
     taken: Taken,
-    references: Taken,
-    results_of_record: Callable[[int], Results],
-    results_of_reference: Callable[[int], Results],
+    results_of: Callable[[int], Results],
 ) -> dict[int, int]:
     """Record -> the reference it matches best: an equal statement, then the highest score, then the first.
 
-    A near match is cleared by a shared test input with different outputs; an equal statement never is.
+    A near match is cleared by a shared test input with different outputs; an equal statement never is. Both are
+    numbered as they were taken in.
     """
-    ours, theirs = Residents(taken.nodes), Residents(references.nodes)
+    ours, theirs = Residents(taken.nodes, taken.references), Residents(taken.nodes[: taken.references])
     partners: dict[int, list[int]] = defaultdict(list)
     for node in theirs.nodes():
-        for near in (node, *matches.neighbours.get(node, [])):
+        for near in (node, *matches.neighbours(node)):
             partners[near].append(node)
     found = {}
     for node, others in partners.items():
         scored = [(-matches.score(node, other)[1], r) for other in others for r in theirs.of(other)]
         for record in ours.of(node):
             key = taken.keys[record]
-            for differs, _, reference in sorted((bool(key != references.keys[r]), s, r) for s, r in scored):
-                if not differs or not contradict(results_of_record(record), results_of_reference(reference)):
+            for differs, _, reference in sorted((bool(key != taken.keys[r]), s, r) for s, r in scored):
+                if not differs or not contradict(results_of(record), results_of(reference)):
                     found[record] = reference
                     break
     return found

@@ -1,4 +1,4 @@
-"""Lines set aside in a temporary file, so that memory holds offsets and not texts."""
+"""What is set aside in nameless files of TMPDIR, so that memory holds offsets: lines, shingle sets, join entries."""
 
 import os
 import struct
@@ -7,20 +7,78 @@ from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import numpy as np
+
 from dc_tools.core.errors import CannotRun
 from dc_tools.core.records import Line
+from dc_tools.dedup.arrays import Hashes, Ints, chunks
 
 BUFFER = 1 << 18
+READ_AT_A_TIME = 1 << 20
+"""Elements of sets that are read in one piece."""
 _HEAD = struct.Struct("<qqi")
 """Before each line: its index, its number and its file."""
+_WORD = 8
 
 
-class Spool:
-    """Input lines by position, written once and read back in any order."""
+class Scratch:
+    """A file that grows at its end and is read anywhere."""
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
         self._pending = bytearray()
+        self._flushed = 0
+
+    @property
+    def size(self) -> int:
+        """Bytes so far."""
+        return self._flushed + len(self._pending)
+
+    def append(self, *pieces: bytes | memoryview) -> None:
+        """Add bytes. Errors: `CannotRun`, disk full."""
+        for piece in pieces:
+            self._pending += piece
+        if len(self._pending) > BUFFER:
+            self.flush()
+
+    def flush(self) -> None:
+        """Hand everything to the system; what was added can be read from now on. Errors: `CannotRun`, disk full."""
+        pending, self._pending = self._pending, bytearray()
+        self._flushed += len(pending)
+        view = memoryview(pending)
+        try:
+            while view:
+                view = view[os.write(self._fd, view) :]
+        except OSError as error:
+            place = tempfile.gettempdir()
+            raise CannotRun(f"{place}: {error.strerror}: TMPDIR must hold a copy of the input") from error
+
+    def read(self, start: int, size: int) -> bytes:
+        """`size` bytes from `start`."""
+        return os.pread(self._fd, size, start)
+
+    def words(self, start: int, count: int) -> Hashes:
+        """`count` 64-bit words from word `start`."""
+        found: Hashes = np.empty(count, dtype=np.uint64)
+        view, at = found.data.cast("B"), start * _WORD
+        while view:
+            got = os.preadv(self._fd, [view], at)
+            view, at = view[got:], at + got
+        return found
+
+
+@contextmanager
+def scratch() -> Iterator[Scratch]:
+    """One in TMPDIR."""
+    with tempfile.TemporaryFile(prefix="dc-dedup-", buffering=0) as file:
+        yield Scratch(file.fileno())
+
+
+class Lines:
+    """Input lines by position, written once and read back in any order."""
+
+    def __init__(self, scratch: Scratch) -> None:
+        self._scratch = scratch
         self._offsets = array("q", [0])
         self._names: list[str] = []
 
@@ -31,37 +89,88 @@ class Spool:
         """Set one line aside as the next position."""
         if line.file not in self._names[-1:]:
             self._names.append(line.file)
-        self._pending += _HEAD.pack(line.index, line.number, len(self._names) - 1)
-        self._pending += line.raw
-        self._offsets.append(self._offsets[-1] + _HEAD.size + len(line.raw))
-        if len(self._pending) > BUFFER:
-            self.flush()
+        self._scratch.append(_HEAD.pack(line.index, line.number, len(self._names) - 1), line.raw)
+        self._offsets.append(self._scratch.size)
 
     def flush(self) -> None:
-        """Hand everything to the system; what was added can be read from now on. Errors: `CannotRun`, disk full."""
-        view = memoryview(bytes(self._pending))
-        self._pending.clear()
-        try:
-            while view:
-                view = view[os.write(self._fd, view) :]
-        except OSError as error:
-            place = tempfile.gettempdir()
-            raise CannotRun(f"{place}: {error.strerror}: TMPDIR must hold a copy of the input") from error
+        """What was added can be read from now on."""
+        self._scratch.flush()
 
     def line(self, position: int) -> Line:
         """The line at `position`, as it came."""
         start = self._offsets[position]
-        stored = os.pread(self._fd, self._offsets[position + 1] - start, start)
+        stored = self._scratch.read(start, self._offsets[position + 1] - start)
         index, number, name = _HEAD.unpack_from(stored)
         return Line(stored[_HEAD.size :], self._names[name], number, index)
 
-    def lines(self) -> Iterator[Line]:
-        """All lines in order."""
-        return map(self.line, range(len(self)))
+    def lines(self, start: int = 0) -> Iterator[Line]:
+        """All lines in order from position `start`."""
+        return map(self.line, range(start, len(self)))
 
 
-@contextmanager
-def open_spool() -> Iterator[Spool]:
-    """A spool on a nameless file in TMPDIR, gone when the process ends."""
-    with tempfile.TemporaryFile(prefix="dc-dedup-", buffering=0) as file:
-        yield Spool(file.fileno())
+class Sets:
+    """Shingle sets by number."""
+
+    def __init__(self, scratch: Scratch) -> None:
+        self._scratch = scratch
+        self._sizes: list[Ints] = []
+        self._starts: Ints | None = None
+
+    def add(self, sizes: Ints, hashes: Hashes) -> None:
+        """Append the sets of a batch, one after another."""
+        self._scratch.append(hashes.data)
+        self._sizes.append(sizes)
+
+    def flush(self) -> None:
+        """What was added can be read from now on."""
+        self._scratch.flush()
+
+    def gather(self, numbers: Ints) -> tuple[Ints, Hashes]:
+        """Sizes and elements of the sets `numbers`, which ascend, one after another; neighbours are read together."""
+        starts = self._ends()
+        sizes = starts[numbers + 1] - starts[numbers]
+        breaks = np.flatnonzero(np.diff(numbers) != 1) + 1
+        first, last = np.concatenate([[0], breaks]), np.concatenate([breaks, [len(numbers)]]) - 1
+        places = zip(starts[numbers[first]].tolist(), starts[numbers[last] + 1].tolist(), strict=True)
+        return sizes, np.concatenate([self._scratch.words(start, stop - start) for start, stop in places])
+
+    def pieces(self) -> Iterator[tuple[int, Ints, Hashes]]:
+        """All sets in order, some at a time: the number of the first, their sizes and elements."""
+        starts = self._ends()
+        sizes = np.diff(starts)
+        for start, stop in chunks(sizes, READ_AT_A_TIME, len(sizes)):
+            yield start, sizes[start:stop], self._scratch.words(int(starts[start]), int(starts[stop] - starts[start]))
+
+    def _ends(self) -> Ints:
+        if self._starts is None or len(self._sizes) > 1:
+            self._sizes = [np.concatenate([np.zeros(0, dtype=np.int64), *self._sizes])]
+            self._starts = np.concatenate([[0], np.cumsum(self._sizes[0])])
+        return self._starts
+
+
+class Shuffle:
+    """Entries of the join by part, each part read as one array."""
+
+    def __init__(self, scratch: Scratch, parts: int) -> None:
+        self.parts = parts
+        self._scratch = scratch
+        self._bounds: list[Ints] = []
+
+    def add(self, entries: Hashes, counts: Ints) -> None:
+        """Append a batch's entries, ordered by part, and the number of those of each part."""
+        self._bounds.append(self._scratch.size // _WORD + np.concatenate([[0], np.cumsum(counts)]))
+        self._scratch.append(entries.data)
+
+    def flush(self) -> None:
+        """What was added can be read from now on."""
+        self._scratch.flush()
+
+    @property
+    def entries(self) -> int:
+        """How many there are."""
+        return self._scratch.size // _WORD
+
+    def part(self, number: int) -> Hashes:
+        """All entries of one part, in the order of the batches."""
+        pieces = [self._scratch.words(int(b[number]), int(b[number + 1] - b[number])) for b in self._bounds]
+        return np.concatenate([np.zeros(0, dtype=np.uint64), *pieces])

@@ -14,10 +14,9 @@ import numpy as np
 import numpy.typing as npt
 import xxhash
 
+from dc_tools.dedup.arrays import Hashes as Hashes
+from dc_tools.dedup.arrays import Ints as Ints
 from dc_tools.dedup.settings import Unit
-
-Hashes = npt.NDArray[np.uint64]
-Ints = npt.NDArray[np.int64]
 
 HASH_BITS = 52
 BATCH_TEXTS = 1 << (64 - HASH_BITS)
@@ -58,13 +57,10 @@ _WORD_CHARACTER = re.compile(r"\w")
 _FOREIGN_SIGN = re.compile(r"[^\x00-\x7f\w]")
 _UNSPACED = re.compile("([\u0e00-\u0eff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff])")
 
-_SIGN_OF_ONE = "[-+*/%<>=^&|!]"
-_OPERATOR = re.compile(
-    rf"{_SIGN_OF_ONE}{{1,3}}(?=[ \t]\S)"
-    + "(?:" + "|".join(rf"(?<=\S[ \t]{_SIGN_OF_ONE * count})" for count in (1, 2, 3)) + ")"
-)
-"""One to three signs between two spaces; what looks back comes last, as the scan is quick where a set comes first."""
-
+_IS_SIGN = np.array([chr(c) in "-+*/%<>=^&|!" for c in range(256)])
+_IS_BLANK = np.array([c in b" \t" for c in range(256)])
+_IS_SPACE = np.array([c < 128 and chr(c).isspace() for c in range(256)])
+LONGEST_OPERATOR = 3
 _WORD_BYTES = bytes(c if c >= 128 or chr(c).isalnum() or c == ord("_") else 32 for c in range(256))
 _BLANKED = bytes(32 if chr(c).isspace() and c < 128 else c for c in range(256))
 _ODD_1, _ODD_2 = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD6E8FEB86659FD93)
@@ -72,29 +68,19 @@ _LOW_BYTES = np.array([(1 << 8 * i) - 1 for i in range(9)], dtype=np.uint64)
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """What is remembered of a batch of statements. A statement without text has key 0 and an empty set."""
+class Tokens:
+    """The words of several texts, one after another: `buffer[first[i]:first[i] + lengths[i]]` is word i."""
 
-    keys: Hashes
-    """Hash of each whole folded statement, whitespace squeezed."""
-    sizes: Ints
-    """Number of distinct shingles of each body."""
-    hashes: Hashes
-    """The bodies' shingle sets one after another, each sorted."""
+    buffer: npt.NDArray[np.uint8]
+    """UTF-8, everything but words blanked, and `PAD` bytes more."""
+    first: Ints
+    lengths: Ints
+    counts: Ints
+    """Number of words of each text."""
 
-
-def prepare(statements: list[str], unit: Unit, k: int) -> Prepared:
-    """Fold, cut and shingle at most `BATCH_TEXTS` statements."""
-    keys = np.zeros(len(statements), dtype=np.uint64)
-    bodies = []
-    for i, statement in enumerate(statements):
-        folded = fold(statement)
-        squeezed = _squeezed(_encoded(folded))
-        if squeezed:
-            keys[i] = xxhash.xxh3_64_intdigest(squeezed) or 1
-        bodies.append(body_of(folded))
-    sizes, hashes = shingle_sets(bodies, unit, k)
-    return Prepared(keys, sizes, hashes)
+    def hashes(self) -> Hashes:
+        """A hash of the bytes of each word."""
+        return _word_hashes(self.buffer, self.first, self.lengths)
 
 
 def fold(text: str) -> str:
@@ -128,9 +114,40 @@ def body_of(folded: str) -> str:
     return body if _WORD_CHARACTER.search(body) else folded
 
 
+def squeezed(folded: str) -> bytes:
+    """UTF-8 of a folded text with each run of ASCII whitespace as one blank; much quicker than split and join."""
+    text = _encoded(folded).translate(_BLANKED)
+    while b"  " in text:
+        text = text.replace(b"  ", b" ")
+    return text.strip(b" ")
+
+
 def words_of(folded: str) -> list[str]:
     """The words of a folded text, as they are shingled."""
-    return _word_bytes(folded).translate(_WORD_BYTES).decode("utf-8", "surrogatepass").split()
+    tokens = tokenize([folded])
+    whole = tokens.buffer.tobytes()
+    places = zip(tokens.first.tolist(), tokens.lengths.tolist(), strict=True)
+    return [whole[at : at + length].decode("utf-8", "surrogatepass") for at, length in places]
+
+
+def tokenize(texts: list[str], operators: bool = True) -> Tokens:
+    """The words of folded texts; scripts written without spaces are taken apart, signs separate.
+
+    An operator between two spaces is a word, since "a + b" and "a - b" are different problems; other signs are none.
+    """
+    encoded = [_spaced(text) for text in texts]
+    whole = b"\n".join(encoded) + b"\n" * PAD
+    buffer = np.frombuffer(bytearray(whole.translate(_WORD_BYTES)), dtype=np.uint8)
+    if operators:
+        _mark_operators(np.frombuffer(whole, dtype=np.uint8), buffer)
+    is_word = buffer != 32
+    edges = np.flatnonzero(is_word[1:] != is_word[:-1]) + 1
+    if is_word[0]:
+        edges = np.concatenate([[0], edges])
+    first, lengths = edges[::2], edges[1::2] - edges[::2]
+    ends = np.cumsum([len(each) + 1 for each in encoded])
+    counts = np.diff(np.searchsorted(first, ends), prepend=0)
+    return Tokens(buffer, first, lengths, counts.astype(np.int64))
 
 
 def shingle_sets(texts: list[str], unit: Unit, k: int) -> tuple[Ints, Hashes]:
@@ -140,7 +157,11 @@ def shingle_sets(texts: list[str], unit: Unit, k: int) -> tuple[Ints, Hashes]:
     """
     if not texts:
         return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.uint64)
-    tokens, counts = _word_tokens(texts) if unit is Unit.WORD else _char_tokens(texts)
+    if unit is Unit.WORD:
+        words = tokenize(texts)
+        tokens, counts = words.hashes(), words.counts
+    else:
+        tokens, counts = _char_tokens(texts)
     text_of = np.repeat(np.arange(len(texts), dtype=np.uint64), counts)
     starts = max(len(tokens) - k + 1, 0)
     rolled = tokens[:starts].copy()
@@ -179,37 +200,27 @@ def _encoded(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
-def _squeezed(text: bytes) -> bytes:
-    """`text` with each run of ASCII whitespace as one blank; much quicker than split and join."""
-    text = text.translate(_BLANKED)
-    while b"  " in text:
-        text = text.replace(b"  ", b" ")
-    return text.strip(b" ")
+def _spaced(text: str) -> bytes:
+    """UTF-8 of `text`, scripts written without spaces taken apart, signs outside ASCII blanked."""
+    return _encoded(text if text.isascii() else _UNSPACED.sub(r" \1 ", _FOREIGN_SIGN.sub(" ", text)))
 
 
-def _word_bytes(text: str) -> bytes:
-    """UTF-8 of `text`, scripts written without spaces taken apart, signs outside ASCII blanked.
-
-    An operator between two spaces is a word, since "a + b" and "a - b" are different problems; other signs are none.
-    """
-    text = _OPERATOR.sub(lambda found: "zq" + found[0].encode().hex(), text)
-    if not text.isascii():
-        text = _UNSPACED.sub(r" \1 ", _FOREIGN_SIGN.sub(" ", text))
-    return _encoded(text)
-
-
-def _word_tokens(texts: list[str]) -> tuple[Hashes, Ints]:
-    """Hashes of all words of all texts, and the number of words of each text."""
-    encoded = [_word_bytes(text) for text in texts]
-    buffer = np.frombuffer((b" ".join(encoded) + b" " * PAD).translate(_WORD_BYTES), dtype=np.uint8)
-    is_word = buffer != 32
-    edges = np.flatnonzero(is_word[1:] != is_word[:-1]) + 1
-    if is_word[0]:
-        edges = np.concatenate([[0], edges])
-    first, lengths = edges[::2], edges[1::2] - edges[::2]
-    ends = np.cumsum([len(each) + 1 for each in encoded])
-    counts = np.diff(np.searchsorted(first, ends), prepend=0)
-    return _word_hashes(buffer, first, lengths), counts.astype(np.int64)
+def _mark_operators(whole: npt.NDArray[np.uint8], words: npt.NDArray[np.uint8]) -> None:
+    """Copy the operators of `whole` to `words`: up to three signs, a blank on either side and text beyond both."""
+    signs = np.flatnonzero(_IS_SIGN[whole])
+    if not len(signs):
+        return
+    is_first = np.concatenate([[True], signs[1:] != signs[:-1] + 1])
+    first, last = signs[is_first], signs[np.concatenate([is_first[1:], [True]])]
+    inside = (last - first < LONGEST_OPERATOR) & (first >= 2)
+    first, last = first[inside], last[inside]
+    is_alone = _IS_BLANK[whole[first - 1]] & _IS_BLANK[whole[last + 1]]
+    is_between = ~_IS_SPACE[whole[first - 2]] & ~_IS_SPACE[whole[last + 2]]
+    is_operator = is_alone & is_between
+    first, last = first[is_operator], last[is_operator]
+    for step in range(LONGEST_OPERATOR):
+        at = first[first + step <= last] + step
+        words[at] = whole[at]
 
 
 def _word_hashes(buffer: npt.NDArray[np.uint8], first: Ints, lengths: Ints) -> Hashes:

@@ -2,16 +2,15 @@
 
 import gzip
 import json
-from itertools import combinations
 from pathlib import Path
 
 import pytest
+from joining import all_pairs, brute_force_pairs
 
 from dc_tools.core.records import Line, Problem, encode
-from dc_tools.dedup.join import ShingleSets, find_pairs
 from dc_tools.dedup.settings import Metric, Settings, Unit
 from dc_tools.dedup.stage import deduplicate
-from dc_tools.dedup.text import body_of, fold, shingle_sets, words_of
+from dc_tools.dedup.text import body_of, fold, words_of
 
 RAW = Path(__file__).parents[2].parent / "shared" / "data" / "raw"
 FIRST, SECOND = RAW / "leetcode_dataset_v0.1.0_train.jsonl.gz", RAW / "rllm_leetcode_train.json.gz"
@@ -65,19 +64,12 @@ def test_copies_of_a_problem_are_found_by_containment_and_few_others(copies):
 @pytest.mark.parametrize("metric", [Metric.JACCARD, Metric.CONTAINMENT])
 def test_join_of_real_statements_equals_brute_force(copies, metric):
     bodies = [body_of(fold(text)) for _, one, other in copies[:300] for text in (one, other)]
-    sets, plain = ShingleSets(), []
-    sets.add(*shingle_sets(bodies, Unit.WORD, 3))
+    plain = []
     for body in bodies:
         words = words_of(body)
         plain.append({tuple(words[i : i + 3]) for i in range(len(words) - 2)})
-    expected = []
-    for a, b in combinations(range(len(plain)), 2):
-        common = len(plain[a] & plain[b])
-        size = len(plain[a] | plain[b]) if metric is Metric.JACCARD else min(len(plain[a]), len(plain[b]))
-        if common / size >= 0.6:
-            expected.append((a, b, common))
-    pairs = find_pairs(sets, metric, 0.6)
-    assert list(zip(pairs.a.tolist(), pairs.b.tolist(), pairs.common.tolist(), strict=True)) == expected
+    expected = brute_force_pairs(plain, metric, 0.6)
+    assert all_pairs(bodies, Unit.WORD, 3, metric, 0.6, 100) == expected
     assert len(expected) > 100
 
 

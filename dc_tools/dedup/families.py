@@ -1,0 +1,84 @@
+"""Pairs of texts that share what very many heads share, found without making all pairs of them.
+
+Texts that are of one group already, since they match a leader or each other, need no comparing, and are skipped as a
+whole; what is left is compared, however much it is, a bounded number of pairs at a time.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from dc_tools.dedup.arrays import Hashes, Ints, chunks, ranges
+from dc_tools.dedup.join import CHUNK, LOW, WORD, Corpus, Flags, Meetings, Pairs, Rule, upper
+from dc_tools.dedup.text import HASH_BITS
+from dc_tools.dedup.verify import AT_ONCE
+
+Piece = tuple[Ints, Ints, Hashes]
+"""Numbers of texts, their sizes, and the elements of their sets, one after another."""
+
+
+def components(pairs: Pairs, joinable: Flags) -> Ints:
+    """For each text the number of its connected component; those that are not joinable are left by themselves."""
+    chosen = joinable[pairs.a] & joinable[pairs.b]
+    edges = (np.ones(chosen.sum(), np.bool_), (pairs.a[chosen], pairs.b[chosen]))
+    _, labels = connected_components(coo_array(edges, shape=(len(joinable), len(joinable))), directed=False)
+    found: Ints = labels.astype(np.int64)
+    return found
+
+
+class CutHeads:
+    """The heads of some texts by element and group."""
+
+    def __init__(
+        self, part: Callable[[int], Hashes], part_bits: int, cut: Ints, groups: Ints, corpus: Corpus, rule: Rule
+    ) -> None:
+        """`part` gives the entries of all heads of a part; those of the texts `cut` are taken."""
+        self._corpus, self._rule = corpus, rule
+        self._shift = np.uint64(HASH_BITS - part_bits - 32)
+        self._texts = np.argsort(groups, kind="stable")
+        ordered = groups[self._texts]
+        self._first = np.searchsorted(ordered, groups, side="left").astype(np.uint64)
+        self._last = np.searchsorted(ordered, groups, side="right").astype(np.uint64)
+        labels = np.empty(len(groups), dtype=np.uint64)
+        labels[self._texts] = np.arange(len(groups), dtype=np.uint64)
+        keys, owners = [], []
+        for number in range(1 << part_bits):
+            entries = part(number)
+            entries = entries[np.isin(upper(entries), cut)]
+            keys.append((entries >> WORD) | np.uint64(number << 32))
+            owners.append(labels[upper(entries)])
+        self._keys, place = np.unique(np.concatenate(keys), return_inverse=True)
+        self._entries = np.sort((place.astype(np.uint64) << WORD) | np.concatenate(owners))
+
+    def candidates(self, pieces: Iterable[Piece]) -> Iterator[Hashes]:
+        """Pairs, across groups, of a text whose head is here and one of the `pieces`, many at a time."""
+        held: list[Hashes] = []
+        for piece in pieces:
+            for found in self._of_piece(*piece):
+                held.append(found)
+                if sum(map(len, held)) > AT_ONCE:
+                    yield np.concatenate(held)
+                    held = []
+        yield from held
+
+    def _of_piece(self, numbers: Ints, sizes: Ints, hashes: Hashes) -> Iterator[Hashes]:
+        keys, owners = hashes >> self._shift, np.repeat(numbers, sizes)
+        place = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
+        known = np.flatnonzero(self._keys[place] == keys)
+        owners, key = owners[known], place[known].astype(np.uint64) << WORD
+        begin, end = (np.searchsorted(self._entries, bound) for bound in (key, key | LOW))
+        inner = np.searchsorted(self._entries, key | self._first[owners])
+        outer = np.searchsorted(self._entries, key | self._last[owners])
+        starts = np.stack([begin, outer], axis=1).ravel()
+        times = np.stack([inner - begin, end - outer], axis=1).ravel()
+        owners = np.repeat(owners, 2)
+        edges = np.flatnonzero(np.concatenate([[True], owners[1:] != owners[:-1], [True]])) if len(owners) else owners
+        totals = np.diff(np.concatenate([[0], np.cumsum(times)])[edges])
+        for first, stop in chunks(totals, CHUNK, len(totals)):
+            some = slice(int(edges[first]), int(edges[stop]))
+            a = self._texts[upper(self._entries[ranges(starts[some], times[some])])]
+            b = np.repeat(owners[some], times[some])
+            met = Meetings.of(a, b, self._corpus, self._rule, heads_only=False)
+            yield met.candidates(self._corpus, self._rule)

@@ -1,0 +1,51 @@
+"""The global order of shingles, rarest first, learned from a sample; and the head of each set in it.
+
+Any order gives the right answer; the rarer the shingles at the head, the fewer pairs meet there.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from dc_tools.dedup.arrays import Hashes, Ints, ranges
+from dc_tools.dedup.text import HASH_BITS
+
+SAMPLE = 1 << 13
+"""Sets from which the order is learned."""
+MAX_BUCKET_BITS = 22
+MOST = 1 << 15
+"""Sets that hold a shingle beyond which it is among the most frequent."""
+_CLASSES = np.array([max(n.bit_length() - 1, 0) for n in range(MOST + 1)], dtype=np.uint8)
+
+
+@dataclass(frozen=True)
+class Order:
+    """Shingles by class, the rounded-down log2 of how many sampled sets hold one; within a class by hash."""
+
+    classes: npt.NDArray[np.uint8]
+    """Class by the top bits of a hash: shingles that share a bucket share its count."""
+
+    @staticmethod
+    def learn(hashes: Hashes) -> "Order":
+        """From the elements of sampled sets, one after another."""
+        bits = min(max((4 * len(hashes)).bit_length(), 10), MAX_BUCKET_BITS)
+        counts = np.bincount((hashes >> np.uint64(HASH_BITS - bits)).view(np.int64), minlength=1 << bits)
+        return Order(_CLASSES[np.minimum(counts, MOST)])
+
+    def heads(self, sizes: Ints, hashes: Hashes, lengths: Ints) -> Hashes:
+        """The first `lengths[i]` elements, in this order, of each of the concatenated sorted sets, in any order."""
+        shift = np.uint64(HASH_BITS - (len(self.classes).bit_length() - 1))
+        ends = np.cumsum(sizes)
+        rare = np.flatnonzero(self.classes[hashes >> shift] == 0)
+        rare_ends = np.searchsorted(rare, ends)
+        rare_counts = np.diff(rare_ends, prepend=0)
+        suffice = rare_counts >= lengths
+        quick = rare[ranges((rare_ends - rare_counts)[suffice], lengths[suffice])]
+        rest = np.flatnonzero(~suffice)
+        places = ranges((ends - sizes)[rest], sizes[rest])
+        owner = np.repeat(np.arange(len(rest), dtype=np.uint64), sizes[rest])
+        by_class = np.argsort((owner << np.uint64(8)) | self.classes[hashes[places] >> shift], kind="stable")
+        slow = places[by_class[ranges(np.cumsum(sizes[rest]) - sizes[rest], lengths[rest])]]
+        found: Hashes = hashes[np.sort(np.concatenate([quick, slow]))]
+        return found
