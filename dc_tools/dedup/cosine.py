@@ -35,6 +35,7 @@ TAIL = 0.9
 CHUNK = 1 << 22
 """Entries or products handled at a time; bounds memory, never the answer. No more, or the sums of `_heads` overflow."""
 _FIXED = 1 << 40
+"""What a squared norm of one is as a whole number."""
 
 
 @dataclass(frozen=True)
@@ -129,20 +130,30 @@ def find_cosine_pairs(corpus: Corpus, threshold: float, references: Flags | None
     is_reference = np.zeros(len(sizes), dtype=np.bool_) if references is None else references
     order = np.argsort(~is_reference, kind="stable")
     tail = TAIL * threshold
-    least = least_head_product(threshold - 2 * TOLERANCE, tail)
     heads = _heads(counts, squares, norms, tail)[order]
-    found, candidates = [np.zeros((3, 0))], 0
-    for one, other in _candidates(heads, int(is_reference.sum()), least):
-        candidates += len(one)
-        a, b = np.minimum(order[one], order[other]), np.maximum(order[one], order[other])
-        for i, j in _blocks(sizes[a] + sizes[b]):
-            of_a, of_b = a[i:j], b[i:j]
-            score = _products(counts[of_a], counts[of_b], squares) / np.sqrt(norms[of_a] * norms[of_b])
-            true = score >= threshold - TOLERANCE
-            found.append(np.stack([of_a[true], of_b[true], np.minimum(score[true], 1.0)]))
-    pairs = np.concatenate(found, axis=1)
-    a, b, score = pairs[:, np.lexsort((pairs[1], pairs[0]))]
-    return Scored(a.astype(np.int64), b.astype(np.int64), score, candidates)
+    least = least_head_product(threshold - 2 * TOLERANCE, tail)
+
+    def verified() -> Iterator[tuple[Ints, Ints, Floats]]:
+        for one, other in _candidates(heads, int(is_reference.sum()), least):
+            for i, j in _blocks(sizes[order[one]] + sizes[order[other]]):
+                a, b = order[one[i:j]], order[other[i:j]]
+                yield a, b, _products(counts[a], counts[b], squares) / np.sqrt(norms[a] * norms[b])
+
+    return reaching(threshold, verified())
+
+
+def reaching(threshold: float, pairs: Iterable[tuple[Ints, Ints, Floats]]) -> Scored:
+    """Those of the candidates (one, other, score), each pair given once, that reach the threshold."""
+    none = np.zeros(0, dtype=np.int64)
+    kept, candidates = [(none, none, np.zeros(0))], 0
+    for one, other, score in pairs:
+        candidates += len(score)
+        true = score >= threshold - TOLERANCE
+        one, other = one[true], other[true]
+        kept.append((np.minimum(one, other), np.maximum(one, other), np.minimum(score[true], 1.0)))
+    a, b, scores = (np.concatenate(part) for part in zip(*kept, strict=True))
+    rank = np.lexsort((b, a))
+    return Scored(a[rank], b[rank], scores[rank], candidates)
 
 
 def least_head_product(threshold: float, tail: float) -> float:

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dc_tools.core.errors import CannotRun, missing_extra
-from dc_tools.dedup.cosine import TOLERANCE, Flags, Floats, Scored
+from dc_tools.dedup.cosine import Flags, Floats, Scored, reaching
 from dc_tools.dedup.text import Ints, body_of
 
 Matrix: TypeAlias = npt.NDArray[np.float32]
@@ -119,20 +119,12 @@ def find_vector_pairs(vectors: Matrix, threshold: float, references: Flags | Non
     """
     is_reference = np.zeros(len(vectors), dtype=np.bool_) if references is None else references
     order = np.argsort(~is_reference, kind="stable")
-    found, candidates = [np.zeros((3, 0))], 0
-    for one, other in _candidates(vectors, order, int(is_reference.sum()), threshold):
-        candidates += len(one)
-        a, b = np.minimum(order[one], order[other]), np.maximum(order[one], order[other])
-        score = _cosines(vectors, a, b)
-        true = score >= threshold - TOLERANCE
-        found.append(np.stack([a[true], b[true], np.minimum(score[true], 1.0)]))
-    pairs = np.concatenate(found, axis=1)
-    a, b, score = pairs[:, np.lexsort((pairs[1], pairs[0]))]
-    return Scored(a.astype(np.int64), b.astype(np.int64), score, candidates)
+    candidates = _candidates(vectors, order, int(is_reference.sum()), threshold)
+    return reaching(threshold, ((a, b, _cosines(vectors, a, b)) for a, b in candidates))
 
 
 def _candidates(vectors: Matrix, order: Ints, references: int, threshold: float) -> Iterator[tuple[Ints, Ints]]:
-    """Places in `order`, earlier and later, of pairs that may reach the threshold; of the first `references` none."""
+    """Pairs that may reach the threshold, each once; none of two of the first `references` of `order`."""
     least = np.float32(threshold - _rounding(vectors.shape[1]))
     for start in range(references, len(order), BLOCK):
         later = vectors[order[start : start + BLOCK]]
@@ -141,7 +133,7 @@ def _candidates(vectors: Matrix, order: Ints, references: int, threshold: float)
             earlier = vectors[order[begin : min(begin + BLOCK, end)]]
             one, other = np.nonzero(earlier @ later.T >= least)
             once = one + begin < other + start
-            yield one[once] + begin, other[once] + start
+            yield order[one[once] + begin], order[other[once] + start]
 
 
 def _rounding(width: int) -> float:
