@@ -23,7 +23,7 @@ def cpu_seconds(argv: list[str]) -> float:
 
 
 def test_help_costs_under_a_fifth_of_a_second_of_cpu(tool):
-    assert min(cpu_seconds([str(BIN / tool.name), "--help"]) for _ in range(5)) < 0.2
+    assert any(cpu_seconds([str(BIN / tool.name), "--help"]) < 0.2 for _ in range(5))
 
 
 def test_help_imports_nothing_heavy(tool):
