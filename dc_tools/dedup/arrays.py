@@ -16,6 +16,13 @@ def distinct(words: Hashes) -> tuple[Hashes, Ints]:
     return words[edges[:-1]], np.diff(edges)
 
 
+def sort_slices(words: Hashes, lengths: Ints) -> None:
+    """Sort each of the slices of `lengths` by itself, in place: in the cache, several times quicker than as a whole."""
+    ends = np.cumsum(lengths)
+    for start, end in zip((ends - lengths).tolist(), ends.tolist(), strict=True):
+        words[start:end].sort()
+
+
 _NO_EDGES = np.zeros(1, dtype=np.int64)
 
 

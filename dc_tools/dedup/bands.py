@@ -24,9 +24,9 @@ from dataclasses import dataclass
 import numpy as np
 import xxhash
 
-from dc_tools.dedup.arrays import Ints, ranges
+from dc_tools.dedup.arrays import Hashes, Ints
 from dc_tools.dedup.settings import Metric
-from dc_tools.dedup.text import HASH_BITS, Hashes
+from dc_tools.dedup.text import HASH_BITS
 
 MISS = 1e-6
 """Greatest chance that a pair at the threshold shares no key."""
@@ -36,8 +36,6 @@ MAX_R = 16
 """More bins in a key would hardly lower the number of candidates."""
 MIN_RATIO = 0.85
 """Smaller size over larger size down to which `plan` holds its promise for containment."""
-CAP = 64
-"""Longest run of one key all of whose pairs are made."""
 NO_KEY = 0
 """The key of an empty set, which is near to nothing."""
 NUM_PERM = 256
@@ -124,37 +122,6 @@ def datasketch_keys(sizes: Ints, hashes: Hashes, bands: Bands, num_perm: int = N
     keys = np.full((len(sizes), bands.b), NO_KEY, dtype=np.uint64)
     keys[sizes > 0] = _numbered(np.frombuffer(b"".join(found), dtype="<u8").reshape(-1, bands.b))
     return keys
-
-
-def entries(keys: Hashes, first: int = 0) -> tuple[Hashes, Ints]:
-    """What `candidates` takes, of keys [n, b] of sets `first`, `first` + 1, ...: key after key, without `NO_KEY`."""
-    docs = np.repeat(np.arange(first, first + len(keys)), keys.shape[1])
-    held = keys.ravel() != NO_KEY
-    return keys.ravel()[held], docs[held]
-
-
-def candidates(keys: Hashes, docs: Ints, cap: int = CAP) -> tuple[Ints, Ints]:
-    """Pairs a < b of sets that share a key, each once, sorted; entry i says that set docs[i] (< 2^32) has keys[i].
-
-    All entries of a key must be there; other keys may be elsewhere, and a pair that shares several keys may then come
-    again. A key of more than `cap` sets, as common phrases make them where keys are short, links each set to the
-    lowest only. So an entry costs no more than (cap - 1) / 2 pairs, but two of these sets, neither of them the lowest,
-    must meet by another key: what `plan` promises holds for shorter runs. (4,260 real bodies, their runs up to 1,161
-    long: with `cap` 8 no pair of Jaccard >= .8 was lost, of those >= .6, by keys of one bin, 5 %.) Many copies of one
-    text stay together, as all are near to the lowest of them.
-    """
-    order = np.lexsort((docs, keys))
-    keys, docs = keys[order], docs[order]
-    fresh = np.append(True, (keys[1:] != keys[:-1]) | (docs[1:] != docs[:-1]))[: len(keys)]
-    keys, docs = keys[fresh], docs[fresh]
-    begins = np.flatnonzero(np.append(True, keys[1:] != keys[:-1])[: len(keys)])
-    lengths = np.diff(np.append(begins, len(keys)))
-    begin = np.repeat(begins, lengths)
-    earlier = np.arange(len(keys)) - begin
-    made = np.where(np.repeat(lengths, lengths) > cap, np.minimum(earlier, 1), earlier)
-    lower, upper = docs[ranges(begin, made)].astype(np.uint64), np.repeat(docs, made).astype(np.uint64)
-    pairs = np.unique((lower << np.uint64(32)) | upper)
-    return (pairs >> np.uint64(32)).astype(np.int64), (pairs & np.uint64(0xFFFFFFFF)).astype(np.int64)
 
 
 def sketches(sizes: Ints, hashes: Hashes, bins: int) -> Hashes:

@@ -22,7 +22,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from dc_tools.dedup.text import HASH_BITS, Hashes, Ints, tokenize
+from dc_tools.dedup.arrays import Hashes, Ints
+from dc_tools.dedup.text import HASH_BITS, tokenize
 
 Flags: TypeAlias = npt.NDArray[np.bool_]
 Floats: TypeAlias = npt.NDArray[np.float64]

@@ -10,7 +10,7 @@ import orjson
 import xxhash
 
 from dc_tools.core.records import Checker, CheckerType, Mode, Struct, Test
-from dc_tools.dedup.arrays import Hashes
+from dc_tools.dedup.arrays import Hashes, Ints
 from dc_tools.dedup.clusters import Results
 from dc_tools.dedup.programs import fingerprints
 from dc_tools.dedup.text import fold, tokenize
@@ -164,12 +164,18 @@ def longest_common(a: Hashes, b: Hashes) -> tuple[int, int]:
     found, length, beyond = 0, 0, min(len(a), len(b)) + 1
     while beyond - length > 1:
         middle = (length + beyond) // 2
-        common = np.flatnonzero(np.isin(_windows(a, middle), _windows(b, middle)))
+        common = _common(_windows(a, middle), _windows(b, middle))
         if len(common):
             found, length = int(common[0]), middle
         else:
             beyond = middle
     return found, length
+
+
+def _common(a: Hashes, b: Hashes) -> Ints:
+    """The places in `a` of what `b`, which is not empty, has too."""
+    b = np.sort(b)
+    return np.flatnonzero(b[np.minimum(np.searchsorted(b, a), len(b) - 1)] == a)
 
 
 def _windows(words: Hashes, length: int) -> Hashes:

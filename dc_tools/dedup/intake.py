@@ -1,4 +1,4 @@
-"""Taking records in: lines, shingle sets and join entries go to the disk, a few numbers for each record stay."""
+"""Taking records in: lines go to the disk, a few numbers for each record stay; a finder keeps what it compares."""
 
 from array import array
 from collections.abc import Iterable, Iterator
@@ -6,24 +6,22 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, islice
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from dc_tools.core.errors import BadLine, CannotRun, UsageError
-from dc_tools.core.lines import expand_inputs, read_lines
 from dc_tools.core.parallel import ordered_map
 from dc_tools.core.records import Line, Problem, Status
 from dc_tools.dedup.arrays import Hashes, Ints
-from dc_tools.dedup.evidence import Described
-from dc_tools.dedup.join import Corpus, Rule
+from dc_tools.dedup.join import Corpus, Pairs
 from dc_tools.dedup.order import SAMPLE, Order
-from dc_tools.dedup.prepare import Entries, Prepared, Recipe, heads, prepare, prepare_both
+from dc_tools.dedup.overlap import Overlaps
+from dc_tools.dedup.prepare import Prepared, Recipe, finish, make, prepare
+from dc_tools.dedup.references import References
 from dc_tools.dedup.settings import Keep, Settings
-from dc_tools.dedup.spool import Lines, Sets, Shuffle, scratch
+from dc_tools.dedup.spool import Lines, scratch
 from dc_tools.dedup.text import batches
 
-PART_BITS = 4
 _NONE = np.zeros(0, dtype=np.uint64)
 
 
@@ -41,66 +39,94 @@ class Taken:
     merits: "array[int]"
     """What the keep policy compares."""
     corpus: Corpus
-    sets: Sets
-    heads: Shuffle
+    overlaps: Overlaps
+    """Records whose statements have a reference's n-grams."""
+
+
+class Finder(Protocol):
+    """Finds the pairs of texts that match by one metric."""
+
     recipe: Recipe
+
+    def add(self, first: int, prepared: Prepared) -> None:
+        """Keep what is needed of the texts from number `first` on."""
+
+    def pairs(self, taken: Taken) -> Pairs:
+        """All pairs of texts that stand for their node and match."""
 
 
 def take(
-    references: Iterable[tuple[Line, Described]],
+    references: References,
     records: Iterable[tuple[Line, Problem]],
     settings: Settings,
+    finder: Finder,
     stack: ExitStack,
 ) -> Taken:
     """Take all in; what is set aside on the disk lives as long as `stack`."""
-    lines, sets = Lines(stack.enter_context(scratch())), Sets(stack.enter_context(scratch()))
-    shuffle = Shuffle(stack.enter_context(scratch()), 1 << PART_BITS)
+    lines, recipe = Lines(stack.enter_context(scratch())), finder.recipe
     merits = array("q")
-    places: list[int] = []
+    borders: list[int] = []
+
+    def known() -> Iterator[Prepared]:
+        for index in references.suiting(recipe):
+            for line in index.lines():
+                lines.add(line)
+                merits.append(0)
+            yield from index.prepared()
 
     def statements() -> Iterator[str]:
-        for line, described in references:
+        for line, described in references.unprepared(recipe):
             lines.add(line)
             merits.append(0)
             yield described.statement
-        places.append(len(lines))
+        borders.append(len(lines))
         for line, record in records:
             lines.add(line)
             merits.append(_merit(record, settings.keep))
             yield record.statement
 
-    recipe = Recipe(settings.unit, settings.shingle, Rule(settings.metric, settings.threshold), PART_BITS)
     keys, digests, sizes = [_NONE], [_NONE], [np.zeros(0, dtype=np.int32)]
+    overlaps: list[tuple[int, Overlaps]] = []
     first = 0
-    for prepared, entries in _prepared(batches(statements(), settings.batch), recipe, settings.workers):
-        sets.add(prepared.sizes, prepared.hashes)
-        shuffle.add(entries.entries + np.uint64(first), entries.counts)
+    for prepared in _made(known(), batches(statements(), settings.batch), recipe, settings.workers):
+        finder.add(first, prepared)
         keys.append(prepared.keys)
         digests.append(prepared.digests)
         sizes.append(prepared.sizes.astype(np.int32))
-        first += len(prepared.sizes)
-    for each in (lines, sets, shuffle):
-        each.flush()
-    nodes, corpus = _corpus(np.concatenate(digests), np.concatenate(sizes), places[0])
-    return Taken(places[0], lines, np.concatenate(keys), nodes, merits, corpus, sets, shuffle, recipe)
+        if prepared.overlaps:
+            overlaps.append((first, prepared.overlaps))
+        first += len(prepared.keys)
+    lines.flush()
+    nodes, corpus = _corpus(np.concatenate(digests), np.concatenate(sizes), borders[0])
+    met = Overlaps.joined(overlaps).from_record(borders[0])
+    return Taken(borders[0], lines, np.concatenate(keys), nodes, merits, corpus, met)
 
 
-def _prepared(statements: Iterator[list[str]], recipe: Recipe, workers: int) -> Iterator[tuple[Prepared, Entries]]:
-    """All batches prepared; the order of shingles is learned from the first ones."""
-    sample, count = [], 0
-    for batch in statements:
-        sample.append(batch)
-        count += len(batch)
-        if count >= SAMPLE:
-            break
-    known = list(ordered_map(partial(prepare, recipe=recipe), sample, min(workers, len(sample))))
-    order = Order.learn(np.concatenate([_NONE, *(each.hashes for each in known)]))
-    while known:
-        prepared = known.pop(0)
-        yield prepared, heads(prepared.sizes, prepared.hashes, order, recipe)
-    rest = list(islice(statements, 1))
-    work = partial(prepare_both, recipe=recipe, order=order)
-    yield from ordered_map(work, chain(rest, statements), workers if rest else 1)
+def _made(
+    known: Iterator[Prepared], statements: Iterator[list[str]], recipe: Recipe, workers: int
+) -> Iterator[Prepared]:
+    """All batches in order, those that were prepared before first. The order of shingles is learned from the first."""
+    order = None
+    if recipe.is_exact:
+        sample: list[Prepared | list[str]] = []
+        count = 0
+        pieces: Iterator[Prepared | list[str]] = chain(known, statements)
+        for piece in pieces:
+            sample.append(piece)
+            count += len(piece.keys if isinstance(piece, Prepared) else piece)
+            if count >= SAMPLE:
+                break
+        anew = iter([piece for piece in sample if isinstance(piece, list)])
+        found = ordered_map(partial(prepare, recipe=recipe), anew, min(workers, len(sample)))
+        first = [piece if isinstance(piece, Prepared) else next(found) for piece in sample]
+        order = Order.learn(np.concatenate([_NONE, *(piece.hashes for piece in first)]))
+        while first:
+            yield finish(first.pop(0), recipe, order)
+    for prepared in known:
+        yield finish(prepared, recipe, order)
+    head = list(islice(statements, 2))
+    work = partial(make, recipe=recipe, order=order)
+    yield from ordered_map(work, chain(head, statements), workers if len(head) > 1 else 1)
 
 
 def _corpus(digests: Hashes, sizes: Any, references: int) -> tuple[Ints, Corpus]:
@@ -117,23 +143,7 @@ def _corpus(digests: Hashes, sizes: Any, references: int) -> tuple[Ints, Corpus]
     return nodes, Corpus(sizes, ranks, has_reference & ~has_record, has_record & ~has_reference)
 
 
-def reference_files(names: list[str]) -> list[str]:
-    """The files that --against names, folders of shards expanded. Errors: `UsageError`, `CannotRun`."""
-    if "-" in names:
-        raise UsageError("--against reads files, not stdin")
-    return expand_inputs(names) if names else []
-
-
-def read_references(files: list[str]) -> Iterator[tuple[Line, Described]]:
-    """The records of `files`. Errors: `CannotRun` for a file that cannot be read and a line that is no record."""
-    for line in read_lines(files):
-        try:
-            yield line, line.decode(Described)
-        except BadLine as error:
-            raise CannotRun(f"--against {line.file}:{line.number}: {error.error}") from None
-
-
-def _merit(record: Problem | Described, keep: Keep) -> int:
+def _merit(record: Problem, keep: Keep) -> int:
     match keep:
         case Keep.FIRST:
             return 0
@@ -142,7 +152,7 @@ def _merit(record: Problem | Described, keep: Keep) -> int:
         case Keep.LONGEST:
             return len(record.statement)
         case Keep.BEST_VERIFIED:
-            return verified_merit(record.curation) if isinstance(record, Problem) else 0
+            return verified_merit(record.curation)
 
 
 def verified_merit(curation: dict[str, Any] | None) -> int:

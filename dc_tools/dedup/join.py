@@ -99,13 +99,16 @@ class Corpus:
 
 @dataclass(frozen=True)
 class Pairs:
-    """Verified pairs a < b of texts with their number of common elements, sorted by (a, b)."""
+    """Verified pairs a < b of texts, sorted by (a, b)."""
 
     a: Ints
     b: Ints
     common: Ints
+    """Elements that both sets have; where no sets are compared, none are given."""
     candidates: int = 0
     """How many pairs had to be verified."""
+    cosines: npt.NDArray[np.float64] | None = None
+    """The score of each, where vectors are compared."""
 
 
 @dataclass(frozen=True)

@@ -15,24 +15,17 @@ from dc_tools.dedup.settings import Metric, Settings
 
 EXACT = "exact"
 """The metric's name where whole folded statements are equal."""
+NGRAM = "ngram"
+"""The metric's name where a record has a reference's n-grams."""
 
 
-class Measures(NamedTuple):
-    """How much two shingle sets have in common."""
+class Likeness(NamedTuple):
+    """Why two records match."""
 
-    common: int
-    size_a: int
-    size_b: int
-
-    @property
-    def jaccard(self) -> float:
-        """|A & B| / |A | B|."""
-        return self.common / (self.size_a + self.size_b - self.common)
-
-    @property
-    def containment(self) -> float:
-        """|A & B| / min(|A|, |B|)."""
-        return self.common / min(self.size_a, self.size_b)
+    metric: str
+    score: float
+    measures: dict[str, Any]
+    """What else is known of the two."""
 
 
 class Matches:
@@ -60,25 +53,28 @@ class Matches:
         found: list[int] = np.unique(self._nodes).tolist()
         return found
 
-    def measures(self, a: int, b: int) -> Measures:
-        """Sizes and common count of two nodes that match."""
-        size_a, size_b = int(self._sizes[a]), int(self._sizes[b])
-        if a == b:
-            return Measures(size_a, size_a, size_a)
-        place = np.searchsorted(self._words, np.uint64((min(a, b) << 32) | max(a, b)))
-        return Measures(int(self._pairs.common[place]), size_a, size_b)
-
-    def score(self, a: int, b: int) -> tuple[str, float]:
-        """Metric and value by which two nodes match: with `either` Jaccard where it suffices."""
-        found, wanted = self.measures(a, b), self._settings.metric
-        if wanted is Metric.JACCARD or (wanted is Metric.EITHER and found.jaccard >= self._settings.threshold):
-            return Metric.JACCARD.value, found.jaccard
-        return Metric.CONTAINMENT.value, found.containment
+    def likeness(self, a: int, b: int) -> Likeness:
+        """Metric, score and measures by which two nodes match: with `either` Jaccard where it suffices."""
+        settings, size_a, size_b = self._settings, int(self._sizes[a]), int(self._sizes[b])
+        place = int(np.searchsorted(self._words, np.uint64((min(a, b) << 32) | max(a, b))))
+        if a != b and self._pairs.cosines is not None:
+            return Likeness(settings.metric.value, float(self._pairs.cosines[place]), {})
+        common = size_a if a == b else int(self._pairs.common[place])
+        jaccard, containment = common / (size_a + size_b - common), common / min(size_a, size_b)
+        measures = {
+            "jaccard": jaccard, "containment": containment,
+            "shingles": {"common": common, "removed": size_a, "matched": size_b},
+        }
+        if settings.metric is not Metric.CONTAINMENT and (
+            jaccard >= settings.threshold or settings.metric is not Metric.EITHER
+        ):
+            return Likeness(Metric.JACCARD.value, jaccard, measures)
+        return Likeness(Metric.CONTAINMENT.value, containment, measures)
 
     def among(self, nodes: Callable[[int], Any]) -> list[Match]:
         """The matches both of whose nodes are truthy in `nodes`."""
         pairs = zip(self._pairs.a.tolist(), self._pairs.b.tolist(), strict=True)
-        return [Match(a, b, self.score(a, b)[1]) for a, b in pairs if nodes(a) and nodes(b)]
+        return [Match(a, b, self.likeness(a, b).score) for a, b in pairs if nodes(a) and nodes(b)]
 
 
 class Residents:
@@ -103,9 +99,7 @@ class Residents:
 
 
 def contaminated_records(
-    matches: Matches,
-    taken: Taken,
-    results_of: Callable[[int], Results],
+    matches: Matches, taken: Taken, results_of: Callable[[int], Results]
 ) -> dict[int, int]:
     """Record -> the reference it matches best: an equal statement, then the highest score, then the first.
 
@@ -119,11 +113,26 @@ def contaminated_records(
             partners[near].append(node)
     found = {}
     for node, others in partners.items():
-        scored = [(-matches.score(node, other)[1], r) for other in others for r in theirs.of(other)]
+        scored = [(-matches.likeness(node, other).score, r) for other in others for r in theirs.of(other)]
         for record in ours.of(node):
             key = taken.keys[record]
             for differs, _, reference in sorted((bool(key != taken.keys[r]), s, r) for s, r in scored):
                 if not differs or not contradict(results_of(record), results_of(reference)):
                     found[record] = reference
                     break
+    return found
+
+
+def overlapping_records(taken: Taken, results_of: Callable[[int], Results]) -> dict[int, tuple[int, int, float]]:
+    """Record -> the reference with which it has most n-grams in common, how many, and their share of the reference's.
+
+    A shared test input with different outputs clears a record of that reference.
+    """
+    met = taken.overlaps
+    order = np.lexsort((met.references, -met.shares, -met.common, met.records))
+    found: dict[int, tuple[int, int, float]] = {}
+    for place in order.tolist():
+        record, reference = int(met.records[place]), int(met.references[place])
+        if record not in found and not contradict(results_of(record), results_of(reference)):
+            found[record] = reference, int(met.common[place]), float(met.shares[place])
     return found

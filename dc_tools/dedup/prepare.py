@@ -1,15 +1,23 @@
-"""What is made of a batch of statements, wherever it runs: keys, shingle sets and entries of the join."""
+"""What is made of a batch of statements, wherever it runs: keys, shingle sets, entries of the join, n-grams met."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import xxhash
 
 from dc_tools.dedup.arrays import Hashes, Ints
+from dc_tools.dedup.bands import NO_KEY, Bands, band_keys, datasketch_keys
 from dc_tools.dedup.join import WORD, Rule
 from dc_tools.dedup.order import Order
-from dc_tools.dedup.settings import Unit
+from dc_tools.dedup.overlap import Ngrams, Overlaps
+from dc_tools.dedup.settings import Backend, Unit
 from dc_tools.dedup.text import HASH_BITS, body_of, fold, shingle_sets, squeezed
+
+if TYPE_CHECKING:
+    from dc_tools.dedup.cosine import WordBags
+
+_NONE = np.zeros(0, dtype=np.uint64)
 
 
 @dataclass(frozen=True)
@@ -18,9 +26,30 @@ class Recipe:
 
     unit: Unit
     shingle: int
-    rule: Rule
     part_bits: int
     """The join is worked at in 2 ** part_bits parts."""
+    rule: Rule | None = None
+    """None where something else than sets is compared."""
+    bands: Bands | None = None
+    """None where the join is exact."""
+    backend: Backend = Backend.NATIVE
+    with_bags: bool = False
+    ngrams: Ngrams | None = None
+    ngram_share: float = 0.5
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether the sets are kept, and met by the heads of the order."""
+        return self.rule is not None and self.bands is None
+
+
+@dataclass(frozen=True)
+class Entries:
+    """Elements of sets for the join, ordered by part: the element's next 32 bits above the number of its text."""
+
+    entries: Hashes
+    counts: Ints
+    """Number of entries of each part."""
 
 
 @dataclass(frozen=True)
@@ -34,40 +63,55 @@ class Prepared:
     sizes: Ints
     """Number of distinct shingles of each body."""
     hashes: Hashes
-    """The bodies' shingle sets one after another, each sorted."""
+    """The bodies' shingle sets one after another, each sorted; none once they are of no more use."""
+    entries: Entries | None = None
+    """Texts are numbered from 0."""
+    bags: "WordBags | None" = None
+    overlaps: Overlaps | None = None
+    """References whose n-grams the statements have."""
 
 
-@dataclass(frozen=True)
-class Entries:
-    """Elements of sets for the join, ordered by part: the element's next 32 bits above the number of its text."""
-
-    entries: Hashes
-    counts: Ints
-    """Number of entries of each part."""
+def make(statements: list[str], recipe: Recipe, order: Order | None) -> Prepared:
+    """All that is made of at most `BATCH_TEXTS` statements."""
+    return finish(prepare(statements, recipe), recipe, order)
 
 
 def prepare(statements: list[str], recipe: Recipe) -> Prepared:
-    """Fold, cut and shingle at most `BATCH_TEXTS` statements."""
+    """What needs no order of shingles: fold, cut and shingle."""
     folded = [fold(statement) for statement in statements]
-    keys = np.array([xxhash.xxh3_64_intdigest(text) or 1 if text else 0 for text in map(squeezed, folded)], np.uint64)
-    sizes, hashes = shingle_sets([body_of(text) for text in folded], recipe.unit, recipe.shingle)
+    bodies = [body_of(text) for text in folded]
+    keys = [xxhash.xxh3_64_intdigest(text) or 1 if text else 0 for text in map(squeezed, folded)]
+    sizes, hashes = shingle_sets(bodies, recipe.unit, recipe.shingle)
     ends = np.cumsum(sizes)
     places = zip((ends - sizes).tolist(), ends.tolist(), strict=True)
     digests = [xxhash.xxh3_64_intdigest(hashes[start:end].data) or 1 if end > start else 0 for start, end in places]
-    return Prepared(keys, np.array(digests, np.uint64), sizes, hashes)
+    bags = None
+    if recipe.with_bags:
+        from dc_tools.dedup.cosine import word_bags
+
+        bags = word_bags(bodies)
+    overlaps = None
+    if recipe.ngrams:
+        overlaps = recipe.ngrams.index.matches(folded, recipe.ngram_share)
+    return Prepared(np.array(keys, np.uint64), np.array(digests, np.uint64), sizes, hashes, None, bags, overlaps)
 
 
-def heads(sizes: Ints, hashes: Hashes, order: Order, recipe: Recipe) -> Entries:
-    """Entries of the heads of sets, which are numbered from 0."""
+def finish(prepared: Prepared, recipe: Recipe, order: Order | None) -> Prepared:
+    """With the entries of the join, and without the sets where these are not kept."""
+    sizes, hashes = prepared.sizes, prepared.hashes
+    if recipe.bands:
+        if recipe.backend is Backend.DATASKETCH:
+            keys = datasketch_keys(sizes, hashes, recipe.bands)
+        else:
+            keys = band_keys(sizes, hashes, recipe.bands)
+        owners, band = np.nonzero(keys != NO_KEY)
+        elements = keys[owners, band] >> np.uint64(64 - HASH_BITS)
+        return replace(prepared, hashes=_NONE, entries=entries(elements, owners, recipe.part_bits))
+    if recipe.rule is None or order is None:
+        return replace(prepared, hashes=_NONE)
     lengths = recipe.rule.head_lengths(sizes)
     owners = np.repeat(np.arange(len(sizes)), lengths)
-    return entries(order.heads(sizes, hashes, lengths), owners, recipe.part_bits)
-
-
-def prepare_both(statements: list[str], recipe: Recipe, order: Order) -> tuple[Prepared, Entries]:
-    """What is made of a batch once the order is known."""
-    prepared = prepare(statements, recipe)
-    return prepared, heads(prepared.sizes, prepared.hashes, order, recipe)
+    return replace(prepared, entries=entries(order.heads(sizes, hashes, lengths), owners, recipe.part_bits))
 
 
 def entries(hashes: Hashes, owners: Ints, part_bits: int) -> Entries:

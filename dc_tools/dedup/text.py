@@ -14,13 +14,12 @@ import numpy as np
 import numpy.typing as npt
 import xxhash
 
-from dc_tools.dedup.arrays import Hashes as Hashes
-from dc_tools.dedup.arrays import Ints as Ints
+from dc_tools.dedup.arrays import Hashes, Ints, sort_slices
 from dc_tools.dedup.settings import Unit
 
 HASH_BITS = 52
-BATCH_TEXTS = 1 << (64 - HASH_BITS)
-"""Most texts in one call of `shingle_sets`: a text's number and a hash share one 64-bit sort key."""
+BATCH_TEXTS = 1 << 12
+"""Most texts in one call of `shingle_sets`, for the memory that it takes."""
 PAD = 16
 """Bytes past the last text, so that eight bytes can be loaded from any place in it."""
 
@@ -162,15 +161,17 @@ def shingle_sets(texts: list[str], unit: Unit, k: int) -> tuple[Ints, Hashes]:
         tokens, counts = words.hashes(), words.counts
     else:
         tokens, counts = _char_tokens(texts)
-    text_of = np.repeat(np.arange(len(texts), dtype=np.uint64), counts)
+    text_of = np.repeat(np.arange(len(texts)), counts)
     starts = max(len(tokens) - k + 1, 0)
     rolled = tokens[:starts].copy()
     for i in range(1, k):
         rolled = rolled * _ODD_1 + tokens[i : i + starts]
     inside = text_of[:starts] == text_of[k - 1 :]
     short, whole = _whole_texts(texts, counts < k)
-    owner = np.concatenate([text_of[:starts][inside], short])
-    hashes = np.concatenate([_mixed(rolled[inside]), whole])
+    owner, hashes = text_of[:starts][inside], _mixed(rolled[inside])
+    if len(short):
+        at = np.searchsorted(owner, short)
+        owner, hashes = np.insert(owner, at, short), np.insert(hashes, at, whole)
     return _distinct(owner, hashes, len(texts))
 
 
@@ -244,7 +245,7 @@ def _char_tokens(texts: list[str]) -> tuple[Hashes, Ints]:
     return _mixed(points.astype(np.uint64) + _ODD_1), np.array([len(each) for each in squeezed], dtype=np.int64)
 
 
-def _whole_texts(texts: list[str], is_short: npt.NDArray[np.bool_]) -> tuple[Hashes, Hashes]:
+def _whole_texts(texts: list[str], is_short: npt.NDArray[np.bool_]) -> tuple[Ints, Hashes]:
     """Numbers and hashes of the short texts: of their words, or of their characters where they have no word."""
     numbers, hashes = [], []
     for i in np.flatnonzero(is_short).tolist():
@@ -252,17 +253,15 @@ def _whole_texts(texts: list[str], is_short: npt.NDArray[np.bool_]) -> tuple[Has
         if parts:
             numbers.append(i)
             hashes.append(xxhash.xxh3_64_intdigest(_encoded(" ".join(parts)), seed=len(parts)))
-    return np.array(numbers, dtype=np.uint64), np.array(hashes, dtype=np.uint64)
+    return np.array(numbers, dtype=np.int64), np.array(hashes, dtype=np.uint64)
 
 
-def _distinct(owner: Hashes, hashes: Hashes, texts: int) -> tuple[Ints, Hashes]:
-    """Group `hashes` by their text, sorted and without repeats, by one sort of (text, hash) keys."""
-    bits = np.uint64(HASH_BITS)
-    keys = (owner << bits) | (hashes >> np.uint64(64 - HASH_BITS))
-    keys.sort()
-    keys = keys[np.concatenate([[True], keys[1:] != keys[:-1]])] if len(keys) else keys
-    sizes = np.bincount((keys >> bits).astype(np.int64), minlength=texts)
-    return sizes, keys & np.uint64((1 << HASH_BITS) - 1)
+def _distinct(owner: Ints, hashes: Hashes, texts: int) -> tuple[Ints, Hashes]:
+    """Each text's hashes, which are side by side, sorted and without repeats."""
+    hashes >>= np.uint64(64 - HASH_BITS)
+    sort_slices(hashes, np.bincount(owner, minlength=texts))
+    is_new = np.concatenate([[True], (hashes[1:] != hashes[:-1]) | (owner[1:] != owner[:-1])])[: len(hashes)]
+    return np.bincount(owner[is_new], minlength=texts), hashes[is_new]
 
 
 def _mixed(x: Hashes) -> Hashes:

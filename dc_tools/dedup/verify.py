@@ -4,9 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from dc_tools.dedup.arrays import Hashes, Ints, chunks, distinct, ranges
+from dc_tools.dedup.arrays import Hashes, Ints, chunks, distinct, ranges, sort_slices
 from dc_tools.dedup.join import CHUNK, Corpus, Pairs, Rule, lower, upper
-from dc_tools.dedup.text import BATCH_TEXTS, HASH_BITS
 
 AT_ONCE = 1 << 22
 """Candidates among which it is seen whether matrices pay."""
@@ -40,7 +39,7 @@ def _counted(a: Ints, b: Ints, weights: Ints, gather: Gather) -> Ints:
         members, place_a, place_b = _placed(a, b)
         return count_by_matrices(*gather(members), place_a, place_b)
     common = np.zeros(len(a), dtype=np.int64)
-    for start, stop in chunks(weights, CHUNK, BATCH_TEXTS):
+    for start, stop in chunks(weights, CHUNK, len(a)):
         members, place_a, place_b = _placed(a[start:stop], b[start:stop])
         common[start:stop] = count_common(*gather(members), place_a, place_b)
     return common
@@ -53,14 +52,13 @@ def _placed(a: Ints, b: Ints) -> tuple[Ints, Ints, Ints]:
 
 
 def count_common(sizes: Ints, hashes: Hashes, a: Ints, b: Ints) -> Ints:
-    """|A & B| of each of at most `BATCH_TEXTS` pairs, by one sort of their members."""
-    both = np.concatenate([a, b])
+    """|A & B| of each pair, by sorting the members of both together."""
+    both = np.stack([a, b], axis=1).ravel()
     members = hashes[ranges((np.cumsum(sizes) - sizes)[both], sizes[both])]
-    pair = np.tile(np.arange(len(a), dtype=np.uint64), 2)
-    keys = (np.repeat(pair, sizes[both]) << np.uint64(HASH_BITS)) | members
-    keys.sort()
-    twice = keys[1:][keys[1:] == keys[:-1]]
-    return np.bincount((twice >> np.uint64(HASH_BITS)).view(np.int64), minlength=len(a))
+    lengths = sizes[a] + sizes[b]
+    sort_slices(members, lengths)
+    pair = np.repeat(np.arange(len(a)), lengths)
+    return np.bincount(pair[1:][(members[1:] == members[:-1]) & (pair[1:] == pair[:-1])], minlength=len(a))
 
 
 def count_by_matrices(sizes: Ints, hashes: Hashes, a: Ints, b: Ints) -> Ints:

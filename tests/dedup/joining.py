@@ -2,11 +2,12 @@
 
 from contextlib import ExitStack
 from itertools import combinations
+from tempfile import NamedTemporaryFile
 
 from dc_tools.core.records import Line, Problem, encode
 from dc_tools.dedup import intake
-from dc_tools.dedup.evidence import Described
-from dc_tools.dedup.search import find_pairs
+from dc_tools.dedup.references import References
+from dc_tools.dedup.search import finder_for
 from dc_tools.dedup.settings import Metric, Settings, Unit
 
 
@@ -32,19 +33,24 @@ def brute_force_pairs(sets, metric, threshold):
             found.append((a, b, common))
     return found
 
+OF_SETS = [metric for metric in Metric if metric.is_of_sets]
 
-def lines_of(texts, kind=Problem):
+
+def lines_of(texts):
     for i, text in enumerate(texts):
         line = Line(encode({"id": str(i), "statement": text, "tests": []}), index=i)
-        yield line, line.decode(kind)
+        yield line, line.decode(Problem)
 
 
-def joined_pairs(texts, unit, k, metric, threshold, batch, references=()):
+def joined_pairs(texts, unit, k, metric, threshold, batch, references=(), **more):
     """(a, b, common) as the product finds them, for each text by its first equal; and the candidates."""
-    choices = Settings(metric, unit, k, threshold, batch=batch)
-    with ExitStack() as stack:
-        taken = intake.take(lines_of(references, Described), lines_of(texts), choices, stack)
-        pairs = find_pairs(taken, stack)
+    choices = Settings(metric, unit, k, threshold, batch=batch, **more)
+    with ExitStack() as stack, NamedTemporaryFile() as file:
+        file.write(b"".join(line.raw + b"\n" for line, _ in lines_of(references)))
+        file.flush()
+        finder = finder_for(choices, stack, None)
+        taken = intake.take(References([], [file.name]), lines_of(texts), choices, finder, stack)
+        pairs = finder.pairs(taken)
     found = list(zip(pairs.a.tolist(), pairs.b.tolist(), pairs.common.tolist(), strict=True))
     return found, taken.nodes.tolist(), pairs.candidates
 

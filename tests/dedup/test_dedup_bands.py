@@ -1,5 +1,6 @@
 """Bands miss as seldom as they say, whatever the size of a set; datasketch, by its own ways, finds the same pairs."""
 
+from collections import defaultdict
 from itertools import combinations
 from math import comb
 
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dc_tools.dedup import bands
-from dc_tools.dedup.bands import Bands, band_keys, candidates, datasketch_keys, entries, lowest_jaccard, plan, sketches
+from dc_tools.dedup.bands import Bands, band_keys, datasketch_keys, lowest_jaccard, plan, sketches
 from dc_tools.dedup.settings import Metric
 
 HASH = st.one_of(st.integers(0, 30), st.integers(0, (1 << 52) - 1))
@@ -42,14 +43,13 @@ def planted_corpus(rng, similarities, copies, size):
     return packed(sets), [(i, i + 1) for i in range(0, len(sets), 2)]
 
 
-def as_pairs(found):
-    return list(zip(found[0].tolist(), found[1].tolist(), strict=True))
-
-
-def sharing(keys, docs):
-    """Brute force: all pairs of numbers that share a key."""
-    held = set(zip(keys, docs, strict=True))
-    return sorted({(a, b) for (k, a), (m, b) in combinations(sorted(held), 2) if k == m and a != b})
+def sharing(keys):
+    """All pairs of sets that share a key."""
+    holders = defaultdict(list)
+    for number, mine in enumerate(keys.tolist()):
+        for key in {*mine} - {bands.NO_KEY}:
+            holders[key].append(number)
+    return sorted({pair for numbers in holders.values() for pair in combinations(numbers, 2)})
 
 
 def miss_of_some(shared, total, some):
@@ -153,49 +153,13 @@ def test_keys_spread_over_their_range_so_that_parts_of_it_are_alike():
     assert len(np.unique(keys)) == keys.size
 
 
-@given(st.lists(st.tuples(st.integers(1, 6), st.integers(0, 9)), max_size=40), st.randoms(use_true_random=False))
-@settings(deadline=None)
-def test_below_the_cap_the_candidates_are_all_pairs_that_share_a_key(held, random):
-    random.shuffle(held)
-    keys, docs = [key for key, _ in held], [doc for _, doc in held]
-    found = candidates(np.array(keys, dtype=np.uint64), np.array(docs, dtype=np.int64), cap=10)
-    assert as_pairs(found) == sharing(keys, docs)
-    assert found[0].dtype == found[1].dtype == np.int64
-
-
-def test_a_key_of_more_sets_than_the_cap_links_each_to_the_lowest():
-    keys = np.array([7] * 5 + [9] * 3, dtype=np.uint64)
-    docs = np.array([40, 12, 33, 25, 3_000_000_000, 25, 33, 8])
-    wanted = [(8, 25), (8, 33), (12, 25), (12, 33), (12, 40), (12, 3_000_000_000), (25, 33)]
-    assert as_pairs(candidates(keys, docs, cap=4)) == wanted
-
-
-def test_a_key_of_all_sets_makes_one_pair_for_each():
-    found = candidates(np.full(50_000, 1, dtype=np.uint64), np.arange(50_000))
-    assert as_pairs(found) == [(0, i) for i in range(1, 50_000)]
-
-
-def test_partitions_by_key_find_together_what_all_keys_find_at_once():
-    (sizes, hashes), _ = planted_corpus(np.random.default_rng(2), (0.9, 0.5), 60, 50)
-    keys, docs = entries(band_keys(sizes, hashes, Bands(16, 2)), first=1000)
-    upper = keys >= np.uint64(1 << 63)
-    parts = [as_pairs(candidates(keys[part], docs[part])) for part in (upper, ~upper)]
-    assert sorted({*parts[0], *parts[1]}) == as_pairs(candidates(keys, docs))
-
-
-def test_entries_number_the_sets_and_leave_out_the_empty_ones():
-    keys, docs = entries(np.array([[5, 6], [0, 0], [5, 7]], dtype=np.uint64), first=10)
-    assert (keys.tolist(), docs.tolist()) == ([5, 6, 5, 7], [10, 10, 12, 12])
-    assert as_pairs(candidates(*entries(np.zeros((3, 2), dtype=np.uint64)))) == []
-
-
 @pytest.mark.parametrize("threshold", [0.95, 0.8])
 @pytest.mark.parametrize("keys_of", [band_keys, datasketch_keys])
 def test_both_find_every_pair_planted_at_the_threshold_and_no_unlike_one(threshold, keys_of):
     rng = np.random.default_rng(11)
     (sizes, hashes), pairs = planted_corpus(rng, [threshold], 100, 100)
     keys = keys_of(sizes, hashes, plan(threshold, Metric.JACCARD))
-    assert as_pairs(candidates(*entries(keys))) == pairs
+    assert sharing(keys) == pairs
 
 
 def test_datasketch_keys_are_shared_exactly_by_what_its_index_finds():
@@ -212,7 +176,7 @@ def test_datasketch_keys_are_shared_exactly_by_what_its_index_finds():
         sketched.append(sketch)
     wanted = sorted({(i, j) for i, sketch in enumerate(sketched) for j in index.query(sketch) if i < j})
     keys = datasketch_keys(sizes, hashes, Bands(16, 3), num_perm=128)
-    assert as_pairs(candidates(*entries(keys))) == wanted
+    assert sharing(keys) == wanted
     assert keys[-1].tolist() == [bands.NO_KEY] * 16
     assert len(wanted) > 24
 
@@ -243,4 +207,4 @@ def test_a_corpus_of_no_sets_has_no_keys_and_no_pairs():
     for keys_of in (band_keys, datasketch_keys):
         keys = keys_of(nothing, none, Bands(4, 2))
         assert keys.shape == (0, 4)
-        assert as_pairs(candidates(*entries(keys))) == []
+        assert sharing(keys) == []

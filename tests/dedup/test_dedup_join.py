@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
-from joining import all_pairs, brute_force_pairs, brute_force_sets, joined_pairs
+from joining import OF_SETS, all_pairs, brute_force_pairs, brute_force_sets, joined_pairs
 
 from dc_tools.dedup import families, join, spool, verify
-from dc_tools.dedup.settings import Metric, Unit
+from dc_tools.dedup.settings import Backend, Metric, Unit
 
 WORDS = ["a", "b", "sum", "array", "minimum", "lexicographically", "größe", "数", "x_1", "10", "ένα", "naïve_long_word"]
 
@@ -33,7 +33,7 @@ def corpora(draw):
 
 @settings(max_examples=120, deadline=None)
 @given(
-    corpora(), st.sampled_from(Unit), st.integers(1, 6), st.sampled_from(Metric),
+    corpora(), st.sampled_from(Unit), st.integers(1, 6), st.sampled_from(OF_SETS),
     st.sampled_from([0.01, 0.3, 0.5, 2 / 3, 0.75, 0.8, 0.9, 0.95, 1.0]), st.integers(1, 5),
 )
 @example(["", " ", "a", "a"], Unit.WORD, 3, Metric.EITHER, 0.95, 2)
@@ -117,7 +117,7 @@ def partition(pairs, count):
 
 @settings(max_examples=100, deadline=None)
 @given(
-    corpora(), st.sampled_from(Metric), st.sampled_from([0.3, 0.6, 0.8, 0.95]), st.integers(1, 3),
+    corpora(), st.sampled_from(OF_SETS), st.sampled_from([0.3, 0.6, 0.8, 0.95]), st.integers(1, 3),
     st.permutations(range(14)), st.integers(0, 4),
 )
 def test_long_runs_leave_the_components_of_brute_force(texts, metric, threshold, longest, places, references):
@@ -188,3 +188,17 @@ def test_sets_are_read_as_they_were_added():
         assert len(pieces) > 5
         assert np.concatenate([members for _, _, members in pieces]).tolist() == hashes.tolist()
         assert [first for first, _, _ in pieces] == np.cumsum([0, *(len(s) for _, s, _ in pieces[:-1])]).tolist()
+
+
+@pytest.mark.parametrize("backend", [Backend.NATIVE, Backend.DATASKETCH])
+@pytest.mark.parametrize(("metric", "threshold"), [(Metric.JACCARD, 0.95), (Metric.JACCARD, 0.8), (Metric.EITHER, 0.95)])
+def test_bands_find_what_the_exact_join_finds(backend, metric, threshold):
+    texts = long_corpus(seed=8, texts=300)
+    exact, nodes, _ = joined_pairs(texts, Unit.WORD, 3, metric, threshold, 100)
+    found, same, _ = joined_pairs(texts, Unit.WORD, 3, metric, threshold, 100, is_approximate=True, backend=backend)
+    assert nodes == same
+    assert set(found) <= set(exact)
+    lengths = {i: len(text.split()) for i, text in enumerate(texts)}
+    near = {p for p in exact if min(lengths[p[0]], lengths[p[1]]) >= 0.9 * max(lengths[p[0]], lengths[p[1]])}
+    assert near <= set(found)
+    assert len(near) > 5

@@ -44,7 +44,7 @@ def matched(copies, metric):
     ]
     choices = Settings(metric, threshold=0.95)
     cluster_of, others = {}, set()
-    for outcome in deduplicate(((line, line.decode(Problem)) for line in lines), choices, [], {}):
+    for outcome in deduplicate(((line, line.decode(Problem)) for line in lines), choices, {}):
         said = outcome.line.fields.get_as("dedup", dict, {})
         name = outcome.line.decode(Problem).id
         cluster_of[name] = said.get("cluster")

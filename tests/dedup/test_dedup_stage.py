@@ -4,6 +4,7 @@ from itertools import combinations
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from joining import OF_SETS
 
 from dc_tools.core.records import Line, Problem, encode
 from dc_tools.core.run import Dropped, Kept
@@ -21,7 +22,7 @@ def outcomes(statements, choices=None, tests=None, more=None):
         for i, s in enumerate(statements)
     ]
     facts = {}
-    found = list(deduplicate(((line, line.decode(Problem)) for line in rows), choices or Settings(), [], facts))
+    found = list(deduplicate(((line, line.decode(Problem)) for line in rows), choices or Settings(), facts))
     assert [outcome.line.raw for outcome in found] == [line.raw for line in rows]
     return found, facts
 
@@ -60,7 +61,7 @@ def statements(draw):
 @st.composite
 def choices(draw):
     return Settings(
-        draw(st.sampled_from(Metric)),
+        draw(st.sampled_from(OF_SETS)),
         threshold=draw(st.sampled_from([0.5, 0.75, 0.95])),
         keep=draw(st.sampled_from(Keep)),
         batch=draw(st.integers(1, 4)),
