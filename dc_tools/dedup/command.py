@@ -68,6 +68,9 @@ def main(
     embed_model: Annotated[
         str | None, typer.Option(metavar="DIR", help="The sentence-transformers model of --metric embed.")
     ] = None,
+    ray_address: Annotated[
+        str | None, typer.Option(help="Run on all CPUs of this Ray cluster, HOST:PORT, instead of --workers.")
+    ] = None,
 ) -> None:
     """Remove duplicate problems, and those that match an evaluation set, with the evidence.
 
@@ -80,12 +83,16 @@ def main(
     All lines are read before the first is written: TMPDIR holds a copy of them and, but for --approx, 8 bytes for each
     shingle.
     """
+    import contextlib
+
+    from dc_tools.core.cluster import connected
     from dc_tools.dedup.stage import deduplicate, summary
 
     settings = Settings(
         metric, unit, shingle or DEFAULT_SHINGLE[unit], threshold or DEFAULT_THRESHOLD[metric], keep, twins,
         run.options.workers, is_approximate=approx, backend=backend, embed_model=embed_model,
-        against=tuple(against or ()), index=index, ngram=ngram, ngram_share=ngram_share,
+        against=tuple(against or ()), index=index, ngram=ngram, ngram_share=ngram_share, on_cluster=bool(ray_address),
     )
-    run.write(deduplicate(run.read(Problem), settings, run.facts))
+    with connected(ray_address) if ray_address else contextlib.nullcontext():
+        run.write(deduplicate(run.read(Problem), settings, run.facts))
     run.say(summary(run.facts))

@@ -7,25 +7,14 @@ whole; what is left is compared, however much it is, a bounded number of pairs a
 from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from dc_tools.dedup.arrays import Hashes, Ints, chunks, ranges
-from dc_tools.dedup.join import CHUNK, LOW, WORD, Corpus, Flags, Meetings, Pairs, Rule, upper
+from dc_tools.dedup.join import CHUNK, LOW, WORD, Corpus, Meetings, Rule, upper
 from dc_tools.dedup.text import HASH_BITS
 from dc_tools.dedup.verify import AT_ONCE
 
 Piece = tuple[Ints, Ints, Hashes]
 """Numbers of texts, their sizes, and the elements of their sets, one after another."""
-
-
-def components(pairs: Pairs, joinable: Flags) -> Ints:
-    """For each text the number of its connected component; those that are not joinable are left by themselves."""
-    chosen = joinable[pairs.a] & joinable[pairs.b]
-    edges = (np.ones(chosen.sum(), np.bool_), (pairs.a[chosen], pairs.b[chosen]))
-    _, labels = connected_components(coo_array(edges, shape=(len(joinable), len(joinable))), directed=False)
-    found: Ints = labels.astype(np.int64)
-    return found
 
 
 class CutHeads:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain, islice
+from itertools import chain
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,7 +16,7 @@ from dc_tools.dedup.arrays import Hashes, Ints
 from dc_tools.dedup.join import Corpus, Pairs
 from dc_tools.dedup.order import SAMPLE, Order
 from dc_tools.dedup.overlap import Overlaps
-from dc_tools.dedup.prepare import Prepared, Recipe, finish, make, prepare
+from dc_tools.dedup.prepare import Prepared, Recipe, finish, prepare
 from dc_tools.dedup.references import References
 from dc_tools.dedup.settings import Keep, Settings
 from dc_tools.dedup.spool import Lines, scratch
@@ -47,6 +47,9 @@ class Finder(Protocol):
     """Finds the pairs of texts that match by one metric."""
 
     recipe: Recipe
+
+    def prepared(self, batches: Iterator[list[str]], order: Order | None) -> Iterator[Prepared]:
+        """What is made of each batch of statements, in order."""
 
     def add(self, first: int, prepared: Prepared) -> None:
         """Keep what is needed of the texts from number `first` on."""
@@ -88,7 +91,7 @@ def take(
     keys, digests, sizes = [_NONE], [_NONE], [np.zeros(0, dtype=np.int32)]
     overlaps: list[tuple[int, Overlaps]] = []
     first = 0
-    for prepared in _made(known(), batches(statements(), settings.batch), recipe, settings.workers):
+    for prepared in _made(known(), batches(statements(), settings.batch), finder, settings.workers):
         finder.add(first, prepared)
         keys.append(prepared.keys)
         digests.append(prepared.digests)
@@ -103,11 +106,11 @@ def take(
 
 
 def _made(
-    known: Iterator[Prepared], statements: Iterator[list[str]], recipe: Recipe, workers: int
+    known: Iterator[Prepared], statements: Iterator[list[str]], finder: Finder, workers: int
 ) -> Iterator[Prepared]:
     """All batches in order, those that were prepared before first. The order of shingles is learned from the first."""
-    order = None
-    if recipe.is_exact:
+    order, recipe = None, finder.recipe
+    if recipe.needs_order:
         sample: list[Prepared | list[str]] = []
         count = 0
         pieces: Iterator[Prepared | list[str]] = chain(known, statements)
@@ -124,9 +127,7 @@ def _made(
             yield finish(first.pop(0), recipe, order)
     for prepared in known:
         yield finish(prepared, recipe, order)
-    head = list(islice(statements, 2))
-    work = partial(make, recipe=recipe, order=order)
-    yield from ordered_map(work, chain(head, statements), workers if len(head) > 1 else 1)
+    yield from finder.prepared(statements, order)
 
 
 def _corpus(digests: Hashes, sizes: Any, references: int) -> tuple[Ints, Corpus]:

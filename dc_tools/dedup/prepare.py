@@ -33,13 +33,15 @@ class Recipe:
     bands: Bands | None = None
     """None where the join is exact."""
     backend: Backend = Backend.NATIVE
+    keeps_sets: bool = False
+    """Whether candidates are verified by the sets made here, or by such made anew."""
     with_bags: bool = False
     ngrams: Ngrams | None = None
     ngram_share: float = 0.5
 
     @property
-    def is_exact(self) -> bool:
-        """Whether the sets are kept, and met by the heads of the order."""
+    def needs_order(self) -> bool:
+        """Whether heads of sets are taken."""
         return self.rule is not None and self.bands is None
 
 
@@ -106,12 +108,14 @@ def finish(prepared: Prepared, recipe: Recipe, order: Order | None) -> Prepared:
             keys = band_keys(sizes, hashes, recipe.bands)
         owners, band = np.nonzero(keys != NO_KEY)
         elements = keys[owners, band] >> np.uint64(64 - HASH_BITS)
-        return replace(prepared, hashes=_NONE, entries=entries(elements, owners, recipe.part_bits))
-    if recipe.rule is None or order is None:
-        return replace(prepared, hashes=_NONE)
-    lengths = recipe.rule.head_lengths(sizes)
-    owners = np.repeat(np.arange(len(sizes)), lengths)
-    return replace(prepared, entries=entries(order.heads(sizes, hashes, lengths), owners, recipe.part_bits))
+        made = entries(elements, owners, recipe.part_bits)
+    elif recipe.rule is None or order is None:
+        made = None
+    else:
+        lengths = recipe.rule.head_lengths(sizes)
+        owners = np.repeat(np.arange(len(sizes)), lengths)
+        made = entries(order.heads(sizes, hashes, lengths), owners, recipe.part_bits)
+    return replace(prepared, hashes=hashes if recipe.keeps_sets else _NONE, entries=made)
 
 
 def entries(hashes: Hashes, owners: Ints, part_bits: int) -> Entries:

@@ -3,19 +3,23 @@
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
-from typing import Any
+from functools import partial
+from itertools import chain, islice
 
 import numpy as np
 
 from dc_tools.core.errors import UsageError
+from dc_tools.core.parallel import ordered_map
 from dc_tools.dedup.arrays import Hashes, Ints
 from dc_tools.dedup.bands import plan
+from dc_tools.dedup.components import Forest, among
 from dc_tools.dedup.evidence import Described
-from dc_tools.dedup.families import CutHeads, Piece, components
+from dc_tools.dedup.families import CutHeads, Piece
 from dc_tools.dedup.intake import Finder, Taken
 from dc_tools.dedup.join import Corpus, Flags, Meetings, Met, Pairs, Rule, meetings, upper
+from dc_tools.dedup.order import Order
 from dc_tools.dedup.overlap import Ngrams
-from dc_tools.dedup.prepare import Entries, Prepared, Recipe, entries, prepare
+from dc_tools.dedup.prepare import Entries, Prepared, Recipe, entries, make, prepare
 from dc_tools.dedup.settings import Metric, Settings
 from dc_tools.dedup.spool import Sets, Shuffle, scratch
 from dc_tools.dedup.text import BATCH_TEXTS, HASH_BITS, batches
@@ -39,21 +43,39 @@ def finder_for(settings: Settings, stack: ExitStack, ngrams: Ngrams | None) -> F
         from dc_tools.dedup.vectors import EmbedFinder
 
         return EmbedFinder(settings, recipe, stack)
-    rule = Rule(settings.metric, settings.threshold, settings.is_approximate)
-    if not settings.is_approximate:
-        return ExactFinder(replace(recipe, rule=rule), stack)
-    try:
-        bands = plan(settings.threshold, settings.metric)
-    except ValueError as error:
-        raise UsageError(f"--approx: {error}") from None
-    return BandFinder(replace(recipe, rule=rule, bands=bands, backend=settings.backend), stack)
+    recipe = replace(recipe, rule=Rule(settings.metric, settings.threshold, settings.is_approximate))
+    if settings.is_approximate:
+        try:
+            recipe = replace(recipe, bands=plan(settings.threshold, settings.metric), backend=settings.backend)
+        except ValueError as error:
+            raise UsageError(f"--approx: {error}") from None
+    if settings.on_cluster:
+        from dc_tools.dedup.distributed import ClusterFinder
+
+        return ClusterFinder(replace(recipe, keeps_sets=True))
+    if settings.is_approximate:
+        return BandFinder(recipe, settings.workers, stack)
+    return ExactFinder(replace(recipe, keeps_sets=True), settings.workers, stack)
 
 
-class ExactFinder:
+class LocalFinder:
+    """Prepares batches in processes of this machine."""
+
+    def __init__(self, recipe: Recipe, workers: int) -> None:
+        self.recipe, self._workers = recipe, workers
+
+    def prepared(self, batches: Iterator[list[str]], order: Order | None) -> Iterator[Prepared]:
+        """What is made of each batch, in order."""
+        head = list(islice(batches, 2))
+        work = partial(make, recipe=self.recipe, order=order)
+        return ordered_map(work, chain(head, batches), self._workers if len(head) > 1 else 1)
+
+
+class ExactFinder(LocalFinder):
     """Heads of sets meet each other, or all of the larger sets; the sets are kept, and candidates verified by them."""
 
-    def __init__(self, recipe: Recipe, stack: ExitStack) -> None:
-        self.recipe = recipe
+    def __init__(self, recipe: Recipe, workers: int, stack: ExitStack) -> None:
+        super().__init__(recipe, workers)
         self._stack = stack
         self._sets = Sets(stack.enter_context(scratch()))
         self._heads = Shuffle(stack.enter_context(scratch()), 1 << recipe.part_bits)
@@ -61,7 +83,7 @@ class ExactFinder:
     def add(self, first: int, prepared: Prepared) -> None:
         """Set sets and heads aside."""
         self._sets.add(prepared.sizes, prepared.hashes)
-        self._heads.add(prepared, first)
+        self._heads.append(_entries(prepared), first)
 
     def pairs(self, taken: Taken) -> Pairs:
         """All pairs that match.
@@ -76,36 +98,36 @@ class ExactFinder:
         is_first = taken.nodes == np.arange(len(taken.nodes))
 
         def heads(part: int) -> Hashes:
-            return _of(self._heads.part(part), is_first)
+            return of_texts(self._heads.part(part), is_first)
 
         others = None
         if not rule.heads_meet_heads:
             others = elements_in_heads(self._sets, self._heads, self.recipe, self._stack)
         found = [
-            meetings(heads(part), _of(others.part(part), is_first) if others else None, corpus, rule)
+            meetings(heads(part), of_texts(others.part(part), is_first) if others else None, corpus, rule)
             for part in range(self._heads.parts)
         ]
         pairs = verified(_candidates(found, corpus, rule), corpus, rule, self._sets.gather)
         cut = np.unique(np.concatenate([met.cut for met in found]))
         if not len(cut):
             return pairs
-        groups = components(pairs, corpus.joinable)
+        groups = Forest.of(*among(pairs, corpus.joinable)).labels(len(is_first))
         index = CutHeads(heads, self.recipe.part_bits, cut, groups, corpus, rule)
         for candidates in index.candidates(_pieces(self._sets, is_first)):
             pairs = merged(pairs, verified(candidates, corpus, rule, self._sets.gather))
         return pairs
 
 
-class BandFinder:
+class BandFinder(LocalFinder):
     """Keys of bands meet each other; candidates are verified by sets made anew from their texts."""
 
-    def __init__(self, recipe: Recipe, stack: ExitStack) -> None:
-        self.recipe = recipe
+    def __init__(self, recipe: Recipe, workers: int, stack: ExitStack) -> None:
+        super().__init__(recipe, workers)
         self._keys = Shuffle(stack.enter_context(scratch()), 1 << recipe.part_bits)
 
     def add(self, first: int, prepared: Prepared) -> None:
         """Set the keys aside."""
-        self._keys.add(prepared, first)
+        self._keys.append(_entries(prepared), first)
 
     def pairs(self, taken: Taken) -> Pairs:
         """All pairs that share a key and match. Where very many texts share one, each is compared with the largest."""
@@ -113,7 +135,7 @@ class BandFinder:
         rule, corpus, recipe = _rule(self.recipe), taken.corpus, self.recipe
         is_first = taken.nodes == np.arange(len(taken.nodes))
         found = [
-            meetings(_of(self._keys.part(part), is_first), None, corpus, rule) for part in range(self._keys.parts)
+            meetings(of_texts(self._keys.part(part), is_first), None, corpus, rule) for part in range(self._keys.parts)
         ]
 
         def gather(numbers: Ints) -> tuple[Ints, Hashes]:
@@ -124,12 +146,17 @@ class BandFinder:
         return verified(_candidates(found, corpus, rule), corpus, rule, gather)
 
 
+def _entries(prepared: Prepared) -> Entries:
+    assert prepared.entries is not None
+    return prepared.entries
+
+
 def _rule(recipe: Recipe) -> Rule:
     assert recipe.rule is not None
     return recipe.rule
 
 
-def _of(entries: Hashes, chosen: Flags) -> Hashes:
+def of_texts(entries: Hashes, chosen: Flags) -> Hashes:
     """The entries of the chosen texts."""
     found: Hashes = entries[chosen[upper(entries)]]
     return found
@@ -161,32 +188,29 @@ def merged(first: Pairs, second: Pairs) -> Pairs:
 
 def elements_in_heads(sets: Sets, heads: Shuffle, recipe: Recipe, stack: ExitStack) -> Shuffle:
     """Entries of all elements of all sets that may be in some head; a table leaves out most of the others."""
-    table = Table(heads.entries, recipe.part_bits)
-    for number in range(heads.parts):
-        table.add(number, heads.part(number))
+    bits = table_bits(heads.entries)
+    table = np.concatenate([table_row(heads.part(part), bits, recipe.part_bits) for part in range(heads.parts)])
     found = Shuffle(stack.enter_context(scratch()), heads.parts)
     for first, sizes, hashes in sets.pieces():
-        made = table.choose(first, sizes, hashes)
-        found.append(made)
+        found.append(marked(table, sizes, hashes, recipe.part_bits), first)
     found.flush()
     return found
 
 
-class Table:
-    """Which elements some head holds, with a few false ones: a bit for each bucket of hashes, a byte in memory."""
+def table_bits(entries: int) -> int:
+    """Log2 of the buckets of a table of what so many entries of heads hold."""
+    return min(max(entries.bit_length() + BITS_A_HEAD, 10), MAX_TABLE_BITS)
 
-    def __init__(self, entries: int, part_bits: int) -> None:
-        self._part_bits = part_bits
-        self._bits = min(max(entries.bit_length() + BITS_A_HEAD, 10), MAX_TABLE_BITS)
-        self.held: Any = np.zeros(1 << self._bits, dtype=np.bool_)
 
-    def add(self, part: int, heads: Hashes) -> None:
-        """Mark the elements of a part's entries."""
-        bits = self._bits - self._part_bits
-        self.held[(part << bits) + (heads >> np.uint64(64 - bits)).view(np.int64)] = True
+def table_row(heads: Hashes, bits: int, part_bits: int) -> Flags:
+    """The buckets of one part, by the top bits of hashes: whether some head holds an element of the bucket."""
+    row = np.zeros(1 << (bits - part_bits), dtype=np.bool_)
+    row[(heads >> np.uint64(64 - (bits - part_bits))).view(np.int64)] = True
+    return row
 
-    def choose(self, first: int, sizes: Ints, hashes: Hashes) -> Entries:
-        """Entries of the elements of sets that are marked."""
-        chosen = np.flatnonzero(self.held[hashes >> np.uint64(HASH_BITS - self._bits)])
-        owners = np.searchsorted(np.cumsum(sizes), chosen, side="right")
-        return entries(hashes[chosen], owners + first, self._part_bits)
+
+def marked(table: Flags, sizes: Ints, hashes: Hashes, part_bits: int) -> Entries:
+    """Entries of the elements of sets, numbered from 0, that the table has, with a few false ones."""
+    bits = len(table).bit_length() - 1
+    chosen = np.flatnonzero(table[hashes >> np.uint64(HASH_BITS - bits)])
+    return entries(hashes[chosen], np.searchsorted(np.cumsum(sizes), chosen, side="right"), part_bits)

@@ -12,7 +12,7 @@ import numpy as np
 from dc_tools.core.errors import CannotRun
 from dc_tools.core.records import Line
 from dc_tools.dedup.arrays import Hashes, Ints, chunks
-from dc_tools.dedup.prepare import Entries, Prepared
+from dc_tools.dedup.prepare import Entries
 
 BUFFER = 1 << 18
 READ_AT_A_TIME = 1 << 20
@@ -157,16 +157,10 @@ class Shuffle:
         self._scratch = scratch
         self._bounds: list[Ints] = []
 
-    def add(self, prepared: Prepared, first: int) -> None:
+    def append(self, made: Entries, first: int) -> None:
         """Append the entries of a batch whose first text has this number."""
-        assert prepared.entries is not None
-        made = prepared.entries
-        self.append(Entries(made.entries + np.uint64(first), made.counts))
-
-    def append(self, made: Entries) -> None:
-        """Append entries."""
         self._bounds.append(self._scratch.size // _WORD + np.concatenate([[0], np.cumsum(made.counts)]))
-        self._scratch.append(made.entries.data)
+        self._scratch.append((made.entries + np.uint64(first)).data)
 
     def flush(self) -> None:
         """What was added can be read from now on."""

@@ -12,17 +12,18 @@ from dc_tools.dedup.evidence import Described
 from dc_tools.dedup.intake import Taken
 from dc_tools.dedup.join import Pairs
 from dc_tools.dedup.prepare import Prepared, Recipe
+from dc_tools.dedup.search import LocalFinder
 from dc_tools.dedup.settings import Settings
 
 ENCODED_AT_ONCE = 1024
 """Texts that the model is given at a time."""
 
 
-class TfIdfFinder:
+class TfIdfFinder(LocalFinder):
     """Compares bags of words; of texts with one shingle set the first counts, in the document frequencies too."""
 
     def __init__(self, settings: Settings, recipe: Recipe) -> None:
-        self.recipe = recipe
+        super().__init__(recipe, settings.workers)
         self._threshold = settings.threshold
         self._corpus = Corpus()
         self._seen: set[int] = set()
@@ -47,12 +48,12 @@ class TfIdfFinder:
         return _numbered(find_cosine_pairs(self._corpus, self._threshold, taken.corpus.alone[numbers]), numbers)
 
 
-class EmbedFinder:
+class EmbedFinder(LocalFinder):
     """Compares what a sentence-transformers model makes of the bodies; reads the texts anew."""
 
     def __init__(self, settings: Settings, recipe: Recipe, stack: ExitStack) -> None:
         """Errors: `CannotRun` where the model cannot be loaded."""
-        self.recipe = recipe
+        super().__init__(recipe, settings.workers)
         self._threshold = settings.threshold
         self._encoder = Encoder.load(settings.embed_model or "")
         self._vectors = stack.enter_context(open_vectors())

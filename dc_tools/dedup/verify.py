@@ -45,6 +45,11 @@ def _counted(a: Ints, b: Ints, weights: Ints, gather: Gather) -> Ints:
     return common
 
 
+def picked(sizes: Ints, hashes: Hashes, places: Ints) -> tuple[Ints, Hashes]:
+    """Sizes and elements of the sets at `places`, from all sets one after another."""
+    return sizes[places], hashes[ranges((np.cumsum(sizes) - sizes)[places], sizes[places])]
+
+
 def _placed(a: Ints, b: Ints) -> tuple[Ints, Ints, Ints]:
     """The texts that occur, and where each is among them."""
     members, places = np.unique(np.concatenate([a, b]), return_inverse=True)

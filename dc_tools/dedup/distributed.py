@@ -1,0 +1,247 @@
+"""The exact join on a Ray cluster: the same functions as on one machine, so the same pairs.
+
+Sets and entries stay on the nodes that made them. Entries are shuffled by ranges of keys, the meetings of a part by
+pair; the candidates come here, and the sets that they need go to where they are verified. What comes here of a text
+are a few numbers. A node that is lost takes its pieces with it, and they are made again from the statements.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from dc_tools.core import cluster
+from dc_tools.dedup.arrays import Hashes, Ints, chunks
+from dc_tools.dedup.components import Forest, among
+from dc_tools.dedup.families import CutHeads
+from dc_tools.dedup.intake import Taken
+from dc_tools.dedup.join import Corpus, Flags, Meetings, Pairs, Rule, lower, meetings, upper
+from dc_tools.dedup.order import Order
+from dc_tools.dedup.prepare import Prepared, Recipe, make
+from dc_tools.dedup.search import marked, merged, of_texts, table_bits, table_row
+from dc_tools.dedup.verify import picked, verified
+
+PIECES_A_CPU = 4
+"""Parts of the join, and pieces of the candidates, for each CPU of the cluster."""
+MAX_PART_BITS = 8
+"""Parts are numbered in a byte."""
+FAN_IN = 8
+"""Forests that are merged at a time."""
+Reference = Any
+"""To something on the cluster."""
+Known = tuple[Corpus, Rule, Flags, list[int]]
+"""What is known of all texts; the rule; which of them stand for their equals; the first of each block."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """A batch of texts whose sets and entries are on the cluster."""
+
+    first: int
+    """Number of its first text."""
+    count: int
+    sets: Reference
+    """(sizes, hashes)."""
+    parts: list[Reference]
+    """Its entries of each part; texts are numbered from 0."""
+
+
+class ClusterFinder:
+    """Finds pairs as `ExactFinder` or `BandFinder` does, on the connected cluster."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        wanted = (PIECES_A_CPU * max(1, cluster.cpus()) - 1).bit_length()
+        self.recipe = replace(recipe, part_bits=min(max(recipe.part_bits, wanted), MAX_PART_BITS))
+        self._blocks: list[Block] = []
+        self._made: deque[tuple[Reference, list[Reference]]] = deque()
+
+    def prepared(self, batches: Iterator[list[str]], order: Order | None) -> Iterator[Prepared]:
+        """What is made of each batch, in order; sets and entries stay on the cluster."""
+        shared = cluster.share((self.recipe, order))
+        waiting: deque[list[Reference]] = deque()
+        for batch in batches:
+            waiting.append(cluster.start(_make, shared, batch, results=2 + self._parts))
+            if len(waiting) >= cluster.ahead():
+                yield self._fetched(waiting.popleft())
+        while waiting:
+            yield self._fetched(waiting.popleft())
+
+    def _fetched(self, references: list[Reference]) -> Prepared:
+        self._made.append((references[1], references[2:]))
+        found: Prepared = cluster.fetch(references[0])
+        return found
+
+    @property
+    def _parts(self) -> int:
+        return 1 << self.recipe.part_bits
+
+    def add(self, first: int, prepared: Prepared) -> None:
+        """Remember where sets and entries of a batch are; what was prepared here goes to the cluster."""
+        if prepared.entries is not None:
+            sets, *parts = map(cluster.share, _split(prepared))
+        else:
+            sets, parts = self._made.popleft()
+        self._blocks.append(Block(first, len(prepared.keys), sets, list(parts)))
+
+    def pairs(self, taken: Taken) -> Pairs:
+        """All pairs that match; see `ExactFinder.pairs`."""
+        rule, corpus = self.recipe.rule, taken.corpus
+        assert rule is not None
+        is_first = taken.nodes == np.arange(len(taken.nodes))
+        known = cluster.share((corpus, rule, is_first, [block.first for block in self._blocks]))
+        heads = [[block.parts[part] for block in self._blocks] for part in range(self._parts)]
+        others: list[list[Reference]] = [[] for _ in heads]
+        if not rule.heads_meet_heads:
+            others = self._elements_in_heads(heads, known)
+        found, slices = [], []
+        for mine, theirs in zip(heads, others, strict=True):
+            met, *by_pair = cluster.start(_meet, known, self._parts, *mine, *theirs, results=1 + self._parts)
+            found.append(met)
+            slices.append(by_pair)
+        tallied = [cluster.start(_tally, known, *of_pair)[0] for of_pair in zip(*slices, strict=True)]
+        leaders = [cluster.fetch(met) for met in found]
+        candidates = np.concatenate([*map(cluster.fetch, tallied), *(met.with_leaders for met in leaders)])
+        pairs = self._verified(candidates, corpus, known)
+        cut = np.unique(np.concatenate([met.cut for met in leaders]))
+        return pairs if not len(cut) or rule.is_approximate else self._across(pairs, cut, heads, corpus, rule, known)
+
+    def _elements_in_heads(self, heads: list[list[Reference]], known: Reference) -> list[list[Reference]]:
+        """For each part, of each block the entries of elements that may be in some head."""
+        entries = sum(cluster.fetch(count) for count in [cluster.start(_count, *part)[0] for part in heads])
+        bits, part_bits = table_bits(entries), self.recipe.part_bits
+        (table,) = cluster.start(_joined_rows, *(cluster.start(_row, bits, part_bits, *part)[0] for part in heads))
+        made = [cluster.start(_mark, table, part_bits, block.sets, results=self._parts) for block in self._blocks]
+        return [list(of_part) for of_part in zip(*made, strict=True)] if made else [[] for _ in heads]
+
+    def _verified(self, candidates: Hashes, corpus: Corpus, known: Reference) -> Pairs:
+        """The candidates that match. Each piece is given the sets of its texts, picked from all blocks."""
+        candidates = np.unique(candidates)
+        weights = corpus.sizes[lower(candidates)].astype(np.int64) + corpus.sizes[upper(candidates)]
+        most = int(weights.sum()) // (PIECES_A_CPU * max(1, cluster.cpus())) + 1
+        pieces = [candidates[start:stop] for start, stop in chunks(weights, most, max(len(weights), 1))]
+        texts = [np.unique(np.concatenate([lower(piece), upper(piece)])) for piece in pieces]
+        picked: list[list[Reference]] = [[] for _ in pieces]
+        for block in self._blocks:
+            wanted = [each[slice(*np.searchsorted(each, [block.first, block.first + block.count]))] for each in texts]
+            here = [number for number, each in enumerate(wanted) if len(each)]
+            if here:
+                chosen = [wanted[number] - block.first for number in here]
+                given = cluster.start(_pick, block.first, block.sets, chosen, results=len(here))
+                for number, sets in zip(here, given, strict=True):
+                    picked[number].append(sets)
+        tasks = [cluster.start(_verify, known, piece, *sets)[0] for piece, sets in zip(pieces, picked, strict=True)]
+        none = np.zeros(0, dtype=np.int64)
+        found = [Pairs(none, none, none), *map(cluster.fetch, tasks)]
+        a, b, common = (np.concatenate([getattr(each, name) for each in found]) for name in ("a", "b", "common"))
+        return Pairs(a, b, common, len(candidates))
+
+    def _across(
+        self, pairs: Pairs, cut: Ints, heads: list[list[Reference]], corpus: Corpus, rule: Rule, known: Reference
+    ) -> Pairs:
+        """With the pairs that share what very many heads share and are not yet of one group."""
+        groups = components_on_cluster(pairs, corpus.joinable)
+        chosen = cluster.share(cut)
+        entries = [cluster.start(_of_cut, known, chosen, *part)[0] for part in heads]
+        index = CutHeads(lambda part: cluster.fetch(entries[part]), self.recipe.part_bits, cut, groups, corpus, rule)
+        shared = cluster.share(index)
+        tasks = deque(cluster.start(_across, known, shared, block.first, block.sets)[0] for block in self._blocks)
+        while tasks:
+            candidates: Hashes = cluster.fetch(tasks.popleft())
+            pairs = merged(pairs, self._verified(candidates, corpus, known))
+        return pairs
+
+
+def components_on_cluster(pairs: Pairs, joinable: Flags) -> Ints:
+    """The lowest text of each one's component: forests of slices of the pairs are merged until one is left."""
+    a, b = among(pairs, joinable)
+    step = len(a) // (PIECES_A_CPU * max(1, cluster.cpus())) + 1
+    forests = [cluster.start(Forest.of, a[i : i + step], b[i : i + step])[0] for i in range(0, len(a), step)]
+    while len(forests) > 1:
+        rest = iter(forests)
+        forests = []
+        while some := list(islice(rest, FAN_IN)):
+            forests += cluster.start(Forest.merged, *some)
+    found: Forest = cluster.fetch(forests[0]) if forests else Forest.of(a, b)
+    return found.labels(len(joinable))
+
+
+def _make(shared: tuple[Recipe, Order | None], batch: list[str]) -> list[Any]:
+    recipe, order = shared
+    prepared = make(batch, recipe, order)
+    return [replace(prepared, hashes=prepared.hashes[:0], entries=None), *_split(prepared)]
+
+
+def _split(prepared: Prepared) -> list[Any]:
+    """The sets, then the entries of each part."""
+    assert prepared.entries is not None
+    parts = np.split(prepared.entries.entries, np.cumsum(prepared.entries.counts)[:-1])
+    return [(prepared.sizes, prepared.hashes), *parts]
+
+
+def _meet(known: Known, parts: int, *entries: Hashes) -> list[Any]:
+    """What meets in one part, without the meetings; then these, by pair. First the heads of all blocks."""
+    corpus, rule, is_first, firsts = known
+    heads = _joined(entries[: len(firsts)], firsts, is_first)
+    others = _joined(entries[len(firsts) :], firsts, is_first) if len(entries) > len(firsts) else None
+    met = meetings(heads, others, corpus, rule)
+    pairs, times = met.meetings.pairs, met.meetings.times
+    slices = [Meetings(pairs[mine], times[mine]) for mine in (upper(pairs) % parts == part for part in range(parts))]
+    return [replace(met, meetings=Meetings(pairs[:0], times[:0])), *slices]
+
+
+def _joined(entries: tuple[Hashes, ...], firsts: list[int], chosen: Flags) -> Hashes:
+    """The entries of all blocks, of the chosen texts."""
+    numbered = [each + np.uint64(first) for each, first in zip(entries, firsts, strict=True)]
+    return of_texts(np.concatenate([np.zeros(0, dtype=np.uint64), *numbered]), chosen)
+
+
+def _tally(known: Known, *found: Meetings) -> Hashes:
+    """Candidates of the pairs whose meetings in all parts are given."""
+    corpus, rule, _, _ = known
+    return Meetings.tally(found).candidates(corpus, rule)
+
+
+def _count(*entries: Hashes) -> int:
+    return sum(map(len, entries))
+
+
+def _row(bits: int, part_bits: int, *entries: Hashes) -> Flags:
+    return table_row(np.concatenate(entries), bits, part_bits)
+
+
+def _joined_rows(*rows: Flags) -> Flags:
+    return np.concatenate(rows)
+
+
+def _mark(table: Flags, part_bits: int, sets: tuple[Ints, Hashes]) -> list[Hashes]:
+    made = marked(table, *sets, part_bits)
+    return np.split(made.entries, np.cumsum(made.counts)[:-1])
+
+
+def _pick(first: int, sets: tuple[Ints, Hashes], wanted: list[Ints]) -> Any:
+    """Numbers, sizes and elements of the sets that each piece of candidates wants of a block."""
+    found = [(first + places, *picked(*sets, places)) for places in wanted]
+    return found if len(found) > 1 else found[0]
+
+
+def _verify(known: Known, candidates: Hashes, *sets: tuple[Ints, Ints, Hashes]) -> Pairs:
+    """One piece of the candidates; the sets come from the blocks in order."""
+    corpus, rule, _, _ = known
+    numbers, sizes, hashes = (np.concatenate(each) for each in zip(*sets, strict=True))
+    return verified(candidates, corpus, rule, lambda texts: picked(sizes, hashes, np.searchsorted(numbers, texts)))
+
+
+def _of_cut(known: Known, cut: Ints, *entries: Hashes) -> Hashes:
+    _, _, is_first, firsts = known
+    found = _joined(entries, firsts, is_first)
+    return found[np.isin(upper(found), cut)]
+
+
+def _across(known: Known, index: CutHeads, first: int, sets: tuple[Ints, Hashes]) -> Hashes:
+    """Candidates of a block with the heads of the index."""
+    is_first = known[2][first : first + len(sets[0])]
+    chosen = np.flatnonzero(is_first)
+    return np.concatenate([np.zeros(0, dtype=np.uint64), *index.candidates([(first + chosen, *picked(*sets, chosen))])])
