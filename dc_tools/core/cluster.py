@@ -88,17 +88,39 @@ def spread(function: Callable[[C, A], B], shared: C, items: Iterable[A]) -> Iter
     `RETRIES` times; nodes that join are used. Errors: those of `function` where they are ours; `CannotRun` for others,
     for nodes of another version, and where the cluster is without a CPU for `WITHOUT_CPU_S`.
     """
-    import ray
-
-    task = ray.remote(num_cpus=1, max_retries=RETRIES, scheduling_strategy="SPREAD")(_answer)
-    common = ray.put(shared)
+    common = share(shared)
     waiting: deque[Any] = deque()
     for item in items:
-        waiting.append(task.remote(dc_tools.__version__, function, common, item))
-        if len(waiting) >= AHEAD * max(1, cpus()):
-            yield _result(waiting.popleft())
+        waiting += start(function, common, item)
+        if len(waiting) >= ahead():
+            yield fetch(waiting.popleft())
     while waiting:
-        yield _result(waiting.popleft())
+        yield fetch(waiting.popleft())
+
+
+def share(value: Any) -> Any:
+    """A reference to `value`, which each node copies once."""
+    import ray
+
+    return ray.put(value)
+
+
+def start(function: Callable[..., Any], *arguments: Any, results: int = 1) -> list[Any]:
+    """Begin `function(*arguments)` on some CPU of the cluster; references to its `results` results.
+
+    An argument may be such a reference: what it stands for stays on the cluster. With several results the function
+    gives a sequence. Lost results are made again, as `spread` does; errors come with `fetch`.
+    """
+    import ray
+
+    task = ray.remote(num_cpus=1, max_retries=RETRIES, scheduling_strategy="SPREAD", num_returns=results)(_answer)
+    found = task.remote(dc_tools.__version__, function, *arguments)
+    return found if isinstance(found, list) else [found]
+
+
+def ahead() -> int:
+    """How many pieces of work may be under way or wait for their turn."""
+    return AHEAD * max(1, cpus())
 
 
 def cpus() -> int:
@@ -108,14 +130,15 @@ def cpus() -> int:
     return int(ray.cluster_resources().get("CPU", 0))
 
 
-def _answer(version: str, function: Callable[[C, A], B], shared: C, item: A) -> B:
+def _answer(version: str, function: Callable[..., Any], *arguments: Any) -> Any:
     """What a node does."""
     if version != dc_tools.__version__:
         raise CannotRun(f"a node of the cluster has dc_tools {dc_tools.__version__}, this is {version}")
-    return function(shared, item)
+    return function(*arguments)
 
 
-def _result(reference: Any) -> Any:
+def fetch(reference: Any) -> Any:
+    """What a reference stands for, brought here. Errors: as `spread`."""
     import ray
 
     idle_s = 0.0
