@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
-from test_learn_run import finish, metrics_of
+from test_learn_run import finish_here, metrics_of
 
 from dc_tools.core.errors import CannotRun
 from dc_tools.core.records import Finish, Rollout, Status, Tokens, Verdict, encode
@@ -24,31 +24,31 @@ def arguments(taught_model, tmp_path) -> list[str]:
     return [str(problems), "--model", str(taught_model), "--set", "batch=1", "--set", "max_tokens=4", "--steps", "1"]
 
 
-def test_a_folder_with_other_things_in_it_is_left_alone(arguments, tmp_path):
+def test_a_folder_with_other_things_in_it_is_left_alone(arguments, tmp_path, capfd):
     run = tmp_path / "work"
     (run / "model").mkdir(parents=True)
     (run / "model" / "precious").write_text("weights")
     for flags in ([], ["--resume"]):
-        code, said = finish([*arguments, "-o", str(run), *flags])
+        code, said = finish_here([*arguments, "-o", str(run), *flags], capfd)
         assert (code, "holds model, of no run" in said) == (3, True), said
     assert (run / "model" / "precious").read_text() == "weights"
 
 
-def test_force_does_not_remove_the_model_it_starts_from(arguments, taught_model, tmp_path):
+def test_force_does_not_remove_the_model_it_starts_from(arguments, taught_model, tmp_path, capfd):
     run = tmp_path / "work"
     run.mkdir()
     (run / "model").symlink_to(taught_model)
-    code, said = finish([*arguments, "-o", str(run), "--force"])
+    code, said = finish_here([*arguments, "-o", str(run), "--force"], capfd)
     assert (code, "which this run needs" in said) == (3, True), said
     assert (taught_model / "model.safetensors").exists()
 
 
-def test_two_runs_do_not_share_a_folder(arguments, tmp_path):
+def test_two_runs_do_not_share_a_folder(arguments, tmp_path, capfd):
     run = tmp_path / "run"
     run.mkdir()
     with (run / "run.lock").open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        code, said = finish([*arguments, "-o", str(run)])
+        code, said = finish_here([*arguments, "-o", str(run)], capfd)
     assert (code, "another dc-learn is at work" in said) == (3, True), said
 
 

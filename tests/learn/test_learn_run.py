@@ -7,10 +7,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from unittest import mock
 
 import pytest
 import zstandard
 from safetensors.torch import load_file
+
+from dc_tools.learn.command import main
 
 ROOT = Path(__file__).parents[2]
 PROBLEMS = ROOT / "examples" / "data" / "train.jsonl"
@@ -39,6 +42,13 @@ def finish(arguments: list[str]) -> tuple[int, str]:
     process = start(arguments)
     _, said = process.communicate(timeout=240)
     return process.returncode, said
+
+
+def finish_here(arguments: list[str], capfd: pytest.CaptureFixture[str]) -> tuple[int, str]:
+    """The same in this process, which has imported torch: for what ends before there is a cluster."""
+    with mock.patch.dict(os.environ), pytest.raises(SystemExit) as ended:
+        main(arguments)
+    return int(ended.value.code or 0), capfd.readouterr().err
 
 
 def metrics_of(run: Path) -> list[dict]:
@@ -105,15 +115,15 @@ def test_a_killed_run_goes_on_to_the_same_weights(arguments, whole, tmp_path):
     assert (run / "model" / "model.safetensors").read_bytes() == (whole / "model" / "model.safetensors").read_bytes()
 
 
-def test_a_finished_run_does_nothing_again(arguments, whole):
+def test_a_finished_run_does_nothing_again(arguments, whole, capfd):
     before = (whole / "metrics.jsonl").read_bytes()
-    code, said = finish([*arguments, "-o", str(whole), "--resume"])
+    code, said = finish_here([*arguments, "-o", str(whole), "--resume"], capfd)
     assert (code, "nothing done" in said) == (0, True)
     assert (whole / "metrics.jsonl").read_bytes() == before
 
 
-def test_a_run_is_not_overwritten_unasked(arguments, whole):
-    code, said = finish([*arguments, "-o", str(whole)])
+def test_a_run_is_not_overwritten_unasked(arguments, whole, capfd):
+    code, said = finish_here([*arguments, "-o", str(whole)], capfd)
     assert (code, "--force starts over" in said) == (3, True)
 
 
@@ -152,8 +162,8 @@ def test_stop_after_saves_and_asks_to_be_run_again(arguments, tmp_path):
         (["--recipe", "/nonexistent.toml"], "No such file"),
     ],
 )
-def test_nonsense_is_refused_in_one_line(arguments, tmp_path, changed, message):
-    code, said = finish([*arguments, "-o", str(tmp_path / "run"), *changed])
+def test_nonsense_is_refused_in_one_line(arguments, tmp_path, changed, message, capfd):
+    code, said = finish_here([*arguments, "-o", str(tmp_path / "run"), *changed], capfd)
     assert code == 3
     assert message in said
     assert "Traceback" not in said and said.count("\n") == 1
