@@ -5,7 +5,7 @@ pair; the candidates come here, and the sets that they need go to where they are
 are a few numbers. A node that is lost takes its pieces with it, and they are made again from the statements.
 """
 
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -14,14 +14,18 @@ from typing import Any
 import numpy as np
 
 from dc_tools.core import cluster
+from dc_tools.core.records import Line
 from dc_tools.dedup.arrays import Hashes, Ints, chunks
+from dc_tools.dedup.clusters import Clusters, Match, Results, find_clusters
 from dc_tools.dedup.components import Forest, among
+from dc_tools.dedup.evidence import Described, results_of
 from dc_tools.dedup.families import CutHeads
 from dc_tools.dedup.intake import Taken
 from dc_tools.dedup.join import Corpus, Flags, Meetings, Pairs, Rule, lower, meetings, upper
 from dc_tools.dedup.order import Order
 from dc_tools.dedup.prepare import Prepared, Recipe, make
 from dc_tools.dedup.search import marked, merged, of_texts, table_bits, table_row
+from dc_tools.dedup.settings import Twins
 from dc_tools.dedup.verify import picked, verified
 
 PIECES_A_CPU = 4
@@ -30,6 +34,8 @@ MAX_PART_BITS = 8
 """Parts are numbered in a byte."""
 FAN_IN = 8
 """Forests that are merged at a time."""
+RECORDS_A_PIECE = 256
+"""Records whose clusters are found at a time."""
 Reference = Any
 """To something on the cluster."""
 Known = tuple[Corpus, Rule, Flags, list[int]]
@@ -166,6 +172,58 @@ def components_on_cluster(pairs: Pairs, joinable: Flags) -> Ints:
             forests += cluster.start(Forest.merged, *some)
     found: Forest = cluster.fetch(forests[0]) if forests else Forest.of(a, b)
     return found.labels(len(joinable))
+
+
+def clusters_on_cluster(
+    records_of: dict[int, list[int]], matches: list[Match], taken: Taken, twins: Twins
+) -> Clusters:
+    """`find_clusters` for some components at a time: what is in one has nothing to do with another."""
+    a, b = np.array([(match.a, match.b) for match in matches], dtype=np.int64).reshape(-1, 2).T
+    everywhere = np.ones(len(taken.nodes), dtype=np.bool_)
+    labels = components_on_cluster(Pairs(a, b, a), everywhere).tolist()
+    nodes_of: dict[int, list[int]] = defaultdict(list)
+    for node in records_of:
+        nodes_of[labels[node]].append(node)
+    matches_of: dict[int, list[Match]] = defaultdict(list)
+    for match in matches:
+        matches_of[labels[match.a]].append(match)
+
+    def pieces() -> Iterator[_Piece]:
+        held = _Piece({}, [], {}, {})
+        for label, nodes in nodes_of.items():
+            held.records_of.update((node, records_of[node]) for node in nodes)
+            held.matches.extend(matches_of[label])
+            for record in (record for node in nodes for record in records_of[node]):
+                held.lines[record] = taken.lines.line(record).raw
+                held.merits[record] = taken.merits[record]
+            if len(held.lines) >= RECORDS_A_PIECE:
+                yield held
+                held = _Piece({}, [], {}, {})
+        if held.lines:
+            yield held
+
+    found = list(cluster.spread(_clusters, twins, pieces()))
+    clusters = sorted((each for part in found for each in part.clusters), key=lambda each: each.members)
+    numbered = [replace(each, number=number) for number, each in enumerate(clusters)]
+    return Clusters(numbered, [pair for part in found for pair in part.vetoed])
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """Some components."""
+
+    records_of: dict[int, list[int]]
+    matches: list[Match]
+    lines: dict[int, bytes]
+    """Of each record."""
+    merits: dict[int, int]
+
+
+def _clusters(twins: Twins, piece: _Piece) -> Clusters:
+    def results(record: int) -> Results:
+        return results_of(Line(piece.lines[record]).decode(Described)) if twins is Twins.KEEP else {}
+
+    return find_clusters(piece.records_of, piece.matches, results, piece.merits.__getitem__)
 
 
 def _make(shared: tuple[Recipe, Order | None], batch: list[str]) -> list[Any]:

@@ -45,13 +45,13 @@ def deduplicate(
         by_text = contaminated_records(matches, taken, results)
         by_ngrams = {r: found for r, found in overlapping_records(taken, results).items() if r not in by_text}
         contaminated = {*by_text, *by_ngrams}
-        found = _clusters(matches, taken, contaminated, results)
+        found = _clusters(matches, taken, contaminated, results, settings)
         facts["against"] = references.facts()
         facts["dedup"] = {
             "references": taken.references, "distinct": len(np.unique(taken.nodes[taken.nodes >= 0])),
             "candidates": pairs.candidates, "pairs": len(matches), "contaminated": len(contaminated),
             "clusters": len(found.clusters), "vetoed": len(found.vetoed),
-            "vetoed_pairs": [[read(a).id, read(b).id] for a, b in found.vetoed[:NAMED_VETOES]],
+            "vetoed_pairs": [[read(a).id, read(b).id] for a, b in sorted(found.vetoed)[:NAMED_VETOES]],
         }
         yield from _outcomes(_Explainer(matches, taken, read, settings, by_text, by_ngrams), found.clusters)
 
@@ -123,7 +123,7 @@ def _ngrams(references: References, settings: Settings, stack: ExitStack) -> Ngr
 
 
 def _clusters(
-    matches: Matches, taken: Taken, leave_out: set[int], results: Callable[[int], Results]
+    matches: Matches, taken: Taken, leave_out: set[int], results: Callable[[int], Results], settings: Settings
 ) -> Clusters:
     """Clusters of the records that are not contaminated."""
     residents = Residents(taken.nodes, taken.references)
@@ -132,6 +132,10 @@ def _clusters(
     edges = matches.among(left.get)
     matched = {node for edge in edges for node in (edge.a, edge.b)}
     concerned = {node: records for node, records in left.items() if len(records) > 1 or node in matched}
+    if settings.on_cluster:
+        from dc_tools.dedup.distributed import clusters_on_cluster
+
+        return clusters_on_cluster(concerned, edges, taken, settings.twins)
     return find_clusters(concerned, edges, results, taken.merits.__getitem__)
 
 
