@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from itertools import chain, islice
 from multiprocessing import get_context
 from typing import Generic, TypeVar
 
@@ -63,23 +64,45 @@ def ordered_within(pieces: Iterable[Piece[B]], in_flight: int, most: int) -> Ite
         raise failure
 
 
-def ordered_map(
-    function: Callable[[A], B], items: Iterable[A], workers: int, *, ahead: int = 4
-) -> Iterator[B]:
-    """`function` over `items` in `workers` processes; a picklable function, exceptions raised at their item's turn.
+class Workers:
+    """Processes that work at one list of items after another. They start with the first list of two items.
 
     One worker means this process. The processes die with their parent, however it ends.
     """
-    if workers <= 1:
-        yield from map(function, items)
-        return
-    pool = ProcessPoolExecutor(workers, mp_context=get_context("forkserver"), initializer=die_with_parent)
-    try:
-        yield from ordered((_submit(pool, function, item) for item in items), workers * ahead)
-    except BrokenProcessPool as error:
-        raise CannotRun("a worker process died (killed, or out of memory?)") from error
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+
+    def __init__(self, count: int, *, ahead: int = 4) -> None:
+        self._count, self._ahead = count, ahead
+        self._pool: ProcessPoolExecutor | None = None
+
+    def __enter__(self) -> "Workers":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._pool:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def map(self, function: Callable[[A], B], items: Iterable[A]) -> Iterator[B]:
+        """`function` over `items` in order; a picklable function, exceptions raised at their item's turn."""
+        rest = iter(items)
+        head = list(islice(rest, 2 if self._count > 1 else 0))
+        if len(head) < 2:
+            yield from map(function, chain(head, rest))
+            return
+        context = get_context("forkserver")
+        pool = self._pool = self._pool or ProcessPoolExecutor(self._count, context, die_with_parent)
+        try:
+            pieces = (_submit(pool, function, item) for item in chain(head, rest))
+            yield from ordered(pieces, self._count * self._ahead)
+        except BrokenProcessPool as error:
+            raise CannotRun("a worker process died (killed, or out of memory?)") from error
+
+
+def ordered_map(
+    function: Callable[[A], B], items: Iterable[A], workers: int, *, ahead: int = 4
+) -> Iterator[B]:
+    """`Workers.map` for one list of items."""
+    with Workers(workers, ahead=ahead) as started:
+        yield from started.map(function, items)
 
 
 def _submit(pool: ProcessPoolExecutor, function: Callable[[A], B], item: A) -> "Future[B]":

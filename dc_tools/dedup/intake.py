@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from dc_tools.core.parallel import ordered_map
+from dc_tools.core.parallel import Workers
 from dc_tools.core.records import Line, Problem, Status
 from dc_tools.dedup.arrays import Hashes, Ints
 from dc_tools.dedup.join import Corpus, Pairs
@@ -63,6 +63,7 @@ def take(
     records: Iterable[tuple[Line, Problem]],
     settings: Settings,
     finder: Finder,
+    workers: Workers,
     stack: ExitStack,
 ) -> Taken:
     """Take all in; what is set aside on the disk lives as long as `stack`."""
@@ -91,7 +92,7 @@ def take(
     keys, digests, sizes = [_NONE], [_NONE], [np.zeros(0, dtype=np.int32)]
     overlaps: list[tuple[int, Overlaps]] = []
     first = 0
-    for prepared in _made(known(), batches(statements(), settings.batch), finder, settings.workers):
+    for prepared in _made(known(), batches(statements(), settings.batch), finder, workers):
         finder.add(first, prepared)
         keys.append(prepared.keys)
         digests.append(prepared.digests)
@@ -106,7 +107,7 @@ def take(
 
 
 def _made(
-    known: Iterator[Prepared], statements: Iterator[list[str]], finder: Finder, workers: int
+    known: Iterator[Prepared], statements: Iterator[list[str]], finder: Finder, workers: Workers
 ) -> Iterator[Prepared]:
     """All batches in order, those that were prepared before first. The order of shingles is learned from the first."""
     order, recipe = None, finder.recipe
@@ -120,7 +121,7 @@ def _made(
             if count >= SAMPLE:
                 break
         anew = iter([piece for piece in sample if isinstance(piece, list)])
-        found = ordered_map(partial(prepare, recipe=recipe), anew, min(workers, len(sample)))
+        found = workers.map(partial(prepare, recipe=recipe), anew)
         first = [piece if isinstance(piece, Prepared) else next(found) for piece in sample]
         order = Order.learn(np.concatenate([_NONE, *(piece.hashes for piece in first)]))
         while first:

@@ -4,12 +4,11 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
-from itertools import chain, islice
 
 import numpy as np
 
 from dc_tools.core.errors import UsageError
-from dc_tools.core.parallel import ordered_map
+from dc_tools.core.parallel import Workers
 from dc_tools.dedup.arrays import Hashes, Ints
 from dc_tools.dedup.bands import plan
 from dc_tools.dedup.components import Forest, among
@@ -32,17 +31,17 @@ BITS_A_HEAD = 3
 MAX_TABLE_BITS = 27
 
 
-def finder_for(settings: Settings, stack: ExitStack, ngrams: Ngrams | None) -> Finder:
+def finder_for(settings: Settings, workers: Workers, stack: ExitStack, ngrams: Ngrams | None = None) -> Finder:
     """What finds pairs by the metric of `settings`. Errors: `UsageError`, `CannotRun`."""
     recipe = Recipe(settings.unit, settings.shingle, PART_BITS, ngrams=ngrams, ngram_share=settings.ngram_share)
     if settings.metric is Metric.TFIDF:
         from dc_tools.dedup.vectors import TfIdfFinder
 
-        return TfIdfFinder(settings, replace(recipe, with_bags=True))
+        return TfIdfFinder(settings, replace(recipe, with_bags=True), workers)
     if settings.metric is Metric.EMBED:
         from dc_tools.dedup.vectors import EmbedFinder
 
-        return EmbedFinder(settings, recipe, stack)
+        return EmbedFinder(settings, recipe, workers, stack)
     recipe = replace(recipe, rule=Rule(settings.metric, settings.threshold, settings.is_approximate))
     if settings.is_approximate:
         try:
@@ -54,27 +53,25 @@ def finder_for(settings: Settings, stack: ExitStack, ngrams: Ngrams | None) -> F
 
         return ClusterFinder(replace(recipe, keeps_sets=True))
     if settings.is_approximate:
-        return BandFinder(recipe, settings.workers, stack)
-    return ExactFinder(replace(recipe, keeps_sets=True), settings.workers, stack)
+        return BandFinder(recipe, workers, stack)
+    return ExactFinder(replace(recipe, keeps_sets=True), workers, stack)
 
 
 class LocalFinder:
     """Prepares batches in processes of this machine."""
 
-    def __init__(self, recipe: Recipe, workers: int) -> None:
+    def __init__(self, recipe: Recipe, workers: Workers) -> None:
         self.recipe, self._workers = recipe, workers
 
     def prepared(self, batches: Iterator[list[str]], order: Order | None) -> Iterator[Prepared]:
         """What is made of each batch, in order."""
-        head = list(islice(batches, 2))
-        work = partial(make, recipe=self.recipe, order=order)
-        return ordered_map(work, chain(head, batches), self._workers if len(head) > 1 else 1)
+        return self._workers.map(partial(make, recipe=self.recipe, order=order), batches)
 
 
 class ExactFinder(LocalFinder):
     """Heads of sets meet each other, or all of the larger sets; the sets are kept, and candidates verified by them."""
 
-    def __init__(self, recipe: Recipe, workers: int, stack: ExitStack) -> None:
+    def __init__(self, recipe: Recipe, workers: Workers, stack: ExitStack) -> None:
         super().__init__(recipe, workers)
         self._stack = stack
         self._sets = Sets(stack.enter_context(scratch()))
@@ -121,7 +118,7 @@ class ExactFinder(LocalFinder):
 class BandFinder(LocalFinder):
     """Keys of bands meet each other; candidates are verified by sets made anew from their texts."""
 
-    def __init__(self, recipe: Recipe, workers: int, stack: ExitStack) -> None:
+    def __init__(self, recipe: Recipe, workers: Workers, stack: ExitStack) -> None:
         super().__init__(recipe, workers)
         self._keys = Shuffle(stack.enter_context(scratch()), 1 << recipe.part_bits)
 

@@ -9,19 +9,20 @@ from typing import Any
 
 import numpy as np
 
+from dc_tools.core.parallel import Workers
 from dc_tools.core.records import Line, Problem
 from dc_tools.core.run import Dropped, Kept, Outcome
-from dc_tools.dedup.clusters import Cluster, Clusters, Results, find_clusters
-from dc_tools.dedup.evidence import Described, Evidence, explain, results_of
+from dc_tools.dedup.clusters import Clusters, Results, find_clusters
+from dc_tools.dedup.evidence import Described, Evidence, results_of
 from dc_tools.dedup.intake import Taken, take
-from dc_tools.dedup.matches import EXACT, NGRAM, Matches, Residents, contaminated_records, overlapping_records
+from dc_tools.dedup.matches import Matches, Residents, contaminated_records, overlapping_records
 from dc_tools.dedup.overlap import Ngrams
 from dc_tools.dedup.prepare import Recipe
 from dc_tools.dedup.references import References, open_references
+from dc_tools.dedup.removals import CONTAMINATED, DUPLICATE, Decisions, evidence
 from dc_tools.dedup.search import finder_for
 from dc_tools.dedup.settings import Settings, Twins
 
-CONTAMINATED, DUPLICATE = "contaminated", "duplicate"
 CACHED_RECORDS = 256
 NAMED_VETOES = 100
 """Pairs kept apart by their tests that the manifest names."""
@@ -36,8 +37,9 @@ def deduplicate(
     """
     references = open_references(settings)
     with ExitStack() as stack:
-        finder = finder_for(settings, stack, _ngrams(references, settings, stack))
-        taken = take(references, records, settings, finder, stack)
+        workers = stack.enter_context(Workers(settings.workers))
+        finder = finder_for(settings, workers, stack, _ngrams(references, settings, stack))
+        taken = take(references, records, settings, finder, workers, stack)
         pairs = finder.pairs(taken)
         matches = Matches(pairs, taken.corpus.sizes, settings)
         read = _reader(taken)
@@ -53,7 +55,8 @@ def deduplicate(
             "clusters": len(found.clusters), "vetoed": len(found.vetoed),
             "vetoed_pairs": [[read(a).id, read(b).id] for a, b in sorted(found.vetoed)[:NAMED_VETOES]],
         }
-        yield from _outcomes(_Explainer(matches, taken, read, settings, by_text, by_ngrams), found.clusters)
+        decisions = Decisions(by_text, by_ngrams, found.clusters, settings.ngram)
+        yield from _outcomes(decisions, taken, evidence(decisions, matches, taken, workers))
 
 
 def summary(facts: dict[str, Any]) -> str:
@@ -63,53 +66,6 @@ def summary(facts: dict[str, Any]) -> str:
     if counts["vetoed"]:
         text += f", matches that are no duplicates (same test input, other output) {counts['vetoed']}"
     return text
-
-
-class _Explainer:
-    """Makes the evidence of each removal; reads the texts anew."""
-
-    def __init__(
-        self,
-        matches: Matches,
-        taken: Taken,
-        read: Callable[[int], Described],
-        settings: Settings,
-        by_text: dict[int, int],
-        by_ngrams: dict[int, tuple[int, int, float]],
-    ) -> None:
-        self.taken = taken
-        self._matches, self._read, self._settings = matches, read, settings
-        self._by_text, self._by_ngrams = by_text, by_ngrams
-
-    def contaminated(self, record: int) -> Evidence | None:
-        """Why `record` is contaminated; None where it is not."""
-        if record in self._by_text:
-            reference = self._by_text[record]
-            found = self._evidence(CONTAMINATED, record, reference)
-        elif record in self._by_ngrams:
-            reference, common, share = self._by_ngrams[record]
-            measures = {"ngram": {"words": self._settings.ngram, "common": common, "of_reference": share}}
-            found = explain(CONTAMINATED, self._read(record), self._read(reference), NGRAM, share, measures)
-        else:
-            return None
-        found.against = self.taken.lines.line(reference).file
-        return found
-
-    def duplicate(self, record: int, cluster: Cluster) -> Evidence:
-        """Why `record` is a duplicate of its cluster's kept record, which it matches itself or through another."""
-        other = cluster.through[record]
-        found = self._evidence(DUPLICATE, record, other)
-        found.cluster = cluster.number
-        if other != cluster.kept:
-            found.through, found.kept_id = found.kept_id, self._read(cluster.kept).id
-        return found
-
-    def _evidence(self, reason: str, record: int, other: int) -> Evidence:
-        nodes, keys = self.taken.nodes, self.taken.keys
-        metric, score, measures = self._matches.likeness(int(nodes[record]), int(nodes[other]))
-        if keys[record] == keys[other]:
-            metric, score = EXACT, 1.0
-        return explain(reason, self._read(record), self._read(other), metric, score, measures)
 
 
 def _ngrams(references: References, settings: Settings, stack: ExitStack) -> Ngrams | None:
@@ -139,14 +95,13 @@ def _clusters(
     return find_clusters(concerned, edges, results, taken.merits.__getitem__)
 
 
-def _outcomes(explainer: _Explainer, clusters: list[Cluster]) -> Iterator[Outcome]:
-    cluster_of = {member: cluster for cluster in clusters for member in cluster.members}
-    first = explainer.taken.references
-    for number, line in enumerate(explainer.taken.lines.lines(first), first):
+def _outcomes(decisions: Decisions, taken: Taken, accounts: Iterator[Evidence]) -> Iterator[Outcome]:
+    """Each record's; the accounts of the removed ones come in the same order."""
+    cluster_of = {member: cluster for cluster in decisions.clusters for member in cluster.members}
+    for number, line in enumerate(taken.lines.lines(taken.references), taken.references):
         cluster = cluster_of.get(number)
-        contamination = explainer.contaminated(number)
-        if contamination:
-            line.fields.put("dedup", contamination)
+        if number in decisions.contaminated or number in decisions.overlapping:
+            line.fields.put("dedup", next(accounts))
             yield Dropped(line, CONTAMINATED)
         elif cluster is None:
             yield Kept(line)
@@ -154,7 +109,7 @@ def _outcomes(explainer: _Explainer, clusters: list[Cluster]) -> Iterator[Outcom
             line.fields.put("dedup", {"cluster": cluster.number})
             yield Kept(line)
         else:
-            line.fields.put("dedup", explainer.duplicate(number, cluster))
+            line.fields.put("dedup", next(accounts))
             yield Dropped(line, DUPLICATE)
 
 

@@ -5,6 +5,7 @@ from itertools import islice
 
 import numpy as np
 
+from dc_tools.core.parallel import Workers
 from dc_tools.dedup.arrays import Ints
 from dc_tools.dedup.cosine import Corpus, Scored, WordBags, find_cosine_pairs
 from dc_tools.dedup.embed import Encoder, find_vector_pairs, open_vectors, raw_body
@@ -22,8 +23,8 @@ ENCODED_AT_ONCE = 1024
 class TfIdfFinder(LocalFinder):
     """Compares bags of words; of texts with one shingle set the first counts, in the document frequencies too."""
 
-    def __init__(self, settings: Settings, recipe: Recipe) -> None:
-        super().__init__(recipe, settings.workers)
+    def __init__(self, settings: Settings, recipe: Recipe, workers: Workers) -> None:
+        super().__init__(recipe, workers)
         self._threshold = settings.threshold
         self._corpus = Corpus()
         self._seen: set[int] = set()
@@ -51,9 +52,9 @@ class TfIdfFinder(LocalFinder):
 class EmbedFinder(LocalFinder):
     """Compares what a sentence-transformers model makes of the bodies; reads the texts anew."""
 
-    def __init__(self, settings: Settings, recipe: Recipe, stack: ExitStack) -> None:
+    def __init__(self, settings: Settings, recipe: Recipe, workers: Workers, stack: ExitStack) -> None:
         """Errors: `CannotRun` where the model cannot be loaded."""
-        super().__init__(recipe, settings.workers)
+        super().__init__(recipe, workers)
         self._threshold = settings.threshold
         self._encoder = Encoder.load(settings.embed_model or "")
         self._vectors = stack.enter_context(open_vectors())

@@ -11,7 +11,7 @@ import pytest
 from processes import alive, descendants, end, started, wait_until
 
 from dc_tools.core.errors import CannotRun
-from dc_tools.core.parallel import ordered, ordered_map
+from dc_tools.core.parallel import Workers, ordered, ordered_map
 
 
 def slow_square(n: int) -> int:
@@ -92,6 +92,19 @@ def test_leaving_early_ends_the_workers():
     assert len(workers) >= 2
     results.close()
     wait_until(lambda: len(alive(workers)) <= 1, 10)  # the fork server itself stays for the next map
+
+
+def test_the_same_processes_work_at_several_lists():
+    with Workers(2) as workers:
+        assert list(workers.map(process_of, [0])) == [os.getpid()]
+        found = {*workers.map(process_of, range(20)), *workers.map(process_of, range(20))}
+    assert os.getpid() not in found
+    assert len(found) <= 2
+
+
+def process_of(_: int) -> int:
+    time.sleep(0.005)
+    return os.getpid()
 
 
 def test_workers_do_not_outlive_a_parent_that_is_killed(tmp_path):
