@@ -3,6 +3,9 @@
 A node is a distinct shingle set; its records match each other with score 1. A record or cluster whose test results
 contradict another's never joins it, so every cluster is free of contradictions. Records of one node that cannot be
 joined make variants: each variant is a cluster of its own until a pair joins it with another.
+
+Who is joined first decides who is kept apart. Records of more merit come first, and the order of the input counts only
+among records of equal merit.
 """
 
 from collections import defaultdict, deque
@@ -10,7 +13,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 MAX_VARIANTS = 64
-"""Variants of a node that a record is tried against; one that contradicts them all stays by itself."""
+"""Variants of a node that a record of it is tried against; one that contradicts them all stays by itself."""
+MATCHED_VARIANTS = 16
+"""Variants of a node that are tried against as many of another node that matches it."""
 
 Results = dict[int, int]
 """Hash of each test input of a record or cluster -> hash of its output."""
@@ -57,23 +62,30 @@ def find_clusters(
     results_of: Callable[[int], Results],
     merit: Callable[[int], int],
 ) -> Clusters:
-    """Join records by node and by match, best score first; keep the member of most merit, of equals the first.
+    """Join records by node, then by match; keep of each cluster the record that ranks first.
 
-    `records_of` gives the records, in input order, of every node that has several or that occurs in a match.
+    Tie rule: a record ranks by its merit, of equals the first in the input ranks first. The records of a node join in
+    this order; matches by score, of equals that whose nodes' first-ranked records rank first. So the order of the
+    input shows only through records of equal merit: where merits differ, every order keeps the same records.
+
+    `records_of` gives the records of every node that has several or that occurs in a match.
     """
+    ranked = {record: (-merit(record), record) for records in records_of.values() for record in records}
+    members_of = {node: sorted(records, key=ranked.__getitem__) for node, records in records_of.items()}
+    first = {node: ranked[records[0]] for node, records in members_of.items()}
     forest = _Forest(results_of)
-    ordered = sorted(matches, key=lambda match: (-match.score, records_of[match.a][0], records_of[match.b][0]))
-    variants = {node: forest.split(records) for node, records in records_of.items()}
+    variants = {node: forest.split(records)[:MATCHED_VARIANTS] for node, records in members_of.items()}
+    ordered = sorted(matches, key=lambda match: (-match.score, *sorted((first[match.a], first[match.b]))))
     for match in ordered:
-        for a in variants[match.a]:
-            for b in variants[match.b]:
-                forest.join(a, b)
+        here, there = sorted((match.a, match.b), key=first.__getitem__)
+        for record in variants[here]:
+            forest.join_one(record, variants[there])
     node_of = {record: node for node, records in records_of.items() for record in records}
     groups = sorted(members for members in forest.groups().values() if len(members) > 1)
     neighbours = _neighbours(ordered)
     clusters = []
     for number, members in enumerate(groups):
-        kept = min(members, key=lambda record: (-merit(record), record))
+        kept = min(members, key=ranked.__getitem__)
         clusters.append(Cluster(number, members, kept, _ways(members, kept, node_of, neighbours)))
     return Clusters(clusters, forest.vetoed)
 
@@ -93,11 +105,18 @@ class _Forest:
         for record in records:
             self._parent[record] = record
             self._results[record] = self._results_of(record)
-            if not any(self.join(variant, record) for variant in variants[:MAX_VARIANTS]):
+            if not self.join_one(record, variants[:MAX_VARIANTS]):
                 variants.append(record)
         return variants
 
-    def join(self, a: int, b: int) -> bool:
+    def join_one(self, record: int, variants: list[int]) -> bool:
+        """Join `record` with the first of `variants` that it does not contradict, and note those that it does.
+
+        Since variants contradict each other, no second one could be joined.
+        """
+        return any(self._join(variant, record) for variant in variants)
+
+    def _join(self, a: int, b: int) -> bool:
         """Make one cluster of those of `a` and `b`; False, and noted, where their test results contradict."""
         root_a, root_b = self._root(a), self._root(b)
         if root_a == root_b:

@@ -30,7 +30,11 @@ class Unit(StrEnum):
 
 
 class Keep(StrEnum):
-    """Which member of a cluster stays; among equals the first."""
+    """Which member of a cluster stays; among equals the first.
+
+    Where tests contradict each other and not all that match can join, those that would stay join first. So the order
+    of the input counts only among equals: where no two are equal, the same records stay in every order.
+    """
 
     FIRST = "first"
     MOST_TESTS = "most-tests"

@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dc_tools.dedup.clusters import Match, contradict, find_clusters
+from dc_tools.dedup.clusters import MATCHED_VARIANTS, MAX_VARIANTS, Match, contradict, find_clusters
 
 
 def cluster(records_of, matches=(), results=None, merit=None):
@@ -46,6 +46,24 @@ def test_a_third_record_cannot_join_two_that_contradict_each_other():
     found = cluster({0: [0], 1: [1], 2: [2]}, [(0, 1, 0.95), (1, 2, 0.99)], results)
     assert [c.members for c in found.clusters] == [[1, 2]]
     assert found.vetoed == [(0, 1)]
+
+
+def test_the_record_of_more_merit_chooses_first_among_those_that_contradict_each_other():
+    # 1 agrees with 0 and 2, which contradict each other: of equal nodes the one of most merit makes the first variant.
+    results = {0: {1: 10}, 1: {}, 2: {1: 99}}
+    for merit, joined in (({0: 3, 1: 1, 2: 2}, [0, 1]), ({0: 2, 1: 1, 2: 3}, [1, 2]), ({0: 1, 1: 3, 2: 2}, [1, 2])):
+        assert [c.members for c in cluster({0: [0, 1, 2]}, (), results, merit).clusters] == [joined]
+        edges = [(0, 1, 0.96), (1, 2, 0.96)]
+        assert [c.members for c in cluster({0: [0], 1: [1], 2: [2]}, edges, results, merit).clusters] == [joined]
+
+
+def test_nodes_of_very_many_variants_are_no_trouble():
+    records_of = {node: list(range(node * 300, node * 300 + 300)) for node in range(6)}
+    edges = [(a, b, 0.96) for a in range(6) for b in range(a)]
+    found = cluster(records_of, edges, {record: {1: record} for record in range(1800)})
+    assert found.clusters == []
+    inside = sum(min(tried, MAX_VARIANTS) for tried in range(300))
+    assert len(found.vetoed) == 6 * inside + len(edges) * MATCHED_VARIANTS**2
 
 
 def test_contradiction_needs_a_shared_input_with_another_output():
