@@ -1,10 +1,16 @@
-"""What all tests share: `tests/` on the path, quiet and offline transformers on one thread, tiny models made once."""
+"""What all tests share: `tests/` on the path, quiet and offline transformers on one thread; models, runs made once."""
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from reference import Reference
+    from tools import Tool
 
 sys.path.insert(0, str(Path(__file__).parent))
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -28,6 +34,24 @@ def taught_model(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     from tiny_model import teach
 
     return teach(tiny_model, tmp_path_factory.mktemp("taught"))
+
+
+@pytest.fixture(scope="session")
+def reference(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> "Callable[[Tool], Reference]":
+    """The run of a command that nobody disturbed (tests/reference.py), made when first asked for."""
+    from reference import Reference
+
+    made: dict[str, Reference] = {}
+
+    def get(tool: "Tool") -> Reference:
+        if tool.name not in made:
+            model = request.getfixturevalue("taught_model" if tool.taught else "tiny_model")
+            made[tool.name] = Reference(tool, model, tmp_path_factory.mktemp(tool.name))
+        return made[tool.name]
+
+    return get
 
 
 ORDER = ("test_imports", "test_quality", "core", "dedup", "eval", "curate", "sandbox", "rollout", "finetune", "learn")

@@ -2,16 +2,16 @@
 
 import json
 import os
-import signal
-import subprocess
-import sys
-import time
+import shutil
 from pathlib import Path
 from unittest import mock
 
 import pytest
 import zstandard
+from processes import BIN, run, started, wait_until
+from reference import Reference
 from safetensors.torch import load_file
+from tools import TOOLS
 
 from dc_tools.learn.command import main
 
@@ -33,19 +33,8 @@ threads = 1
 MEASURED = {"wall_s", "sample_s", "judge_s", "learn_s", "save_s"}
 
 
-def start(arguments: list[str], **more) -> subprocess.Popen:
-    command = [str(Path(sys.executable).parent / "dc-learn"), *arguments]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **more)
-
-
-def finish(arguments: list[str]) -> tuple[int, str]:
-    process = start(arguments)
-    _, said = process.communicate(timeout=240)
-    return process.returncode, said
-
-
 def finish_here(arguments: list[str], capfd: pytest.CaptureFixture[str]) -> tuple[int, str]:
-    """The same in this process, which has imported torch: for what ends before there is a cluster."""
+    """The command in this process, which has imported torch: for what ends before there is a cluster."""
     with mock.patch.dict(os.environ), pytest.raises(SystemExit) as ended:
         main(arguments)
     return int(ended.value.code or 0), capfd.readouterr().err
@@ -67,13 +56,18 @@ def arguments(taught_model, tmp_path_factory) -> list[str]:
     return [str(PROBLEMS), "--recipe", str(recipe), "--model", str(taught_model), "--steps", "5", "--workers", "1"]
 
 
-@pytest.fixture(scope="module")
-def whole(arguments, tmp_path_factory) -> Path:
-    """A run that nobody disturbed."""
-    run = tmp_path_factory.mktemp("whole") / "run"
-    code, said = finish([*arguments, "-o", str(run)])
-    assert code == 0, said
-    return run
+@pytest.fixture
+def undisturbed(reference) -> Reference:
+    """The run that the contract looks at too: five steps, each of two problems."""
+    made = reference(next(tool for tool in TOOLS if tool.name == "dc-learn"))
+    assert made.ended.code == 1, made.ended.err  # its input has a bad line
+    return made
+
+
+@pytest.fixture
+def whole(undisturbed) -> Path:
+    """The folder that it made."""
+    return undisturbed.folder / "out"
 
 
 def test_a_run_leaves_metrics_rollouts_checkpoint_model_and_manifest(whole):
@@ -99,27 +93,19 @@ def test_training_changes_the_weights(whole, taught_model):
     assert max(float((before[name] - after[name]).abs().max()) for name in before if name in after) > 1e-4
 
 
-def test_a_killed_run_goes_on_to_the_same_weights(arguments, whole, tmp_path):
-    run = tmp_path / "run"
-    process = start([*arguments, "-o", str(run)], start_new_session=True)
-    deadline = time.monotonic() + 200
-    while len(metrics_of(run)) < 3 and time.monotonic() < deadline and process.poll() is None:
-        time.sleep(0.02)
-    os.kill(process.pid, signal.SIGKILL)
-    process.communicate()
-    assert 3 <= len(metrics_of(run)) <= 5
-    code, said = finish([*arguments, "-o", str(run), "--resume"])
-    assert code == 0, said
-    assert "going on after step" in said
-    assert without_times(run) == without_times(whole)
-    assert (run / "model" / "model.safetensors").read_bytes() == (whole / "model" / "model.safetensors").read_bytes()
-
-
-def test_a_finished_run_does_nothing_again(arguments, whole, capfd):
-    before = (whole / "metrics.jsonl").read_bytes()
-    code, said = finish_here([*arguments, "-o", str(whole), "--resume"], capfd)
-    assert (code, "nothing done" in said) == (0, True)
-    assert (whole / "metrics.jsonl").read_bytes() == before
+def test_a_killed_run_goes_on_to_the_same_weights(undisturbed, whole, tmp_path):
+    argv, out = undisturbed.argv, tmp_path / "out"
+    shutil.copy(undisturbed.folder / "in.jsonl", tmp_path)
+    with started(argv, cwd=tmp_path) as process:
+        wait_until(lambda: len(metrics_of(out)) >= 3 or process.poll() is not None)
+        process.kill()
+        process.communicate()
+        assert 3 <= len(metrics_of(out)) <= 5
+        done = run([*argv, "--resume"], cwd=tmp_path)
+    assert done.code == 1, done.err
+    assert "going on after step" in done.err
+    assert without_times(out) == without_times(whole)
+    assert (out / "model" / "model.safetensors").read_bytes() == (whole / "model" / "model.safetensors").read_bytes()
 
 
 def test_a_run_is_not_overwritten_unasked(arguments, whole, capfd):
@@ -127,26 +113,9 @@ def test_a_run_is_not_overwritten_unasked(arguments, whole, capfd):
     assert (code, "--force starts over" in said) == (3, True)
 
 
-def test_term_ends_the_run_and_all_its_processes(arguments, tmp_path):
-    run = tmp_path / "run"
-    process = start([*arguments[:-4], "--steps", "500", "-o", str(run)], start_new_session=True)
-    deadline = time.monotonic() + 200
-    while len(metrics_of(run)) < 1 and time.monotonic() < deadline and process.poll() is None:
-        time.sleep(0.02)
-    family = children_of(process.pid)
-    assert family
-    os.kill(process.pid, signal.SIGTERM)
-    _, said = process.communicate(timeout=30)
-    assert (process.returncode, "TERM" in said) == (143, True)
-    deadline = time.monotonic() + 20
-    while any(map(alive, family)) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert [pid for pid in family if alive(pid)] == []
-
-
 def test_stop_after_saves_and_asks_to_be_run_again(arguments, tmp_path):
-    code, said = finish([*arguments, "-o", str(tmp_path / "run"), "--stop-after", "0"])
-    assert (code, "run again with --resume" in said) == (75, True)
+    done = run([BIN / "dc-learn", *arguments, "-o", tmp_path / "run", "--stop-after", "0"])
+    assert (done.code, "run again with --resume" in done.err) == (75, True)
     assert [p.name for p in (tmp_path / "run" / "checkpoints").iterdir()] == ["step-000001.pt"]
 
 
@@ -167,18 +136,3 @@ def test_nonsense_is_refused_in_one_line(arguments, tmp_path, changed, message, 
     assert code == 3
     assert message in said
     assert "Traceback" not in said and said.count("\n") == 1
-
-
-def children_of(pid: int) -> list[int]:
-    found = []
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in map(int, task.read_text().split()):
-            found += [child, *children_of(child)]
-    return found
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except OSError:
-        return False

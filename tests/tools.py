@@ -3,11 +3,13 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from processes import BIN
 
+DATA = Path(__file__).parents[1] / "examples" / "data"
 MEASURED = {"time_s", "memory_mb", "seconds", "wall_s", "cpu_s"}
 """Names of values that differ from run to run."""
 BAD_ROW = {"id": "bad", "statement": "s", "tests": [{"input": 1, "output": "x"}]}
@@ -24,6 +26,8 @@ class Tool:
     """The i-th good input line."""
     flags: tuple[str, ...] = ()
     needs_model: bool = False
+    taught: bool = False
+    """Whether its reference run needs the model whose answers are right at times."""
     output: str = "lines"
     """`lines`: one for each good line; `summary`: one object; `folder`: made by the command itself."""
     rows: int = 24
@@ -34,6 +38,8 @@ class Tool:
     unfinished: str = "out.journal"
     """A file that shows, by having `begun` lines, that work is under way; relative to the working folder."""
     begun: int = 2
+    endless: tuple[str, ...] = ()
+    """Flags with which it is at work until it is stopped."""
     kill_elsewhere: str = ""
     """Where KILL and --resume are tested, if a run here would be too dear."""
 
@@ -101,7 +107,16 @@ def solved(i: int) -> dict[str, Any]:
     return problem(i) | {"solutions": [{"code": code(i, 0), "verdict": verdict}]}
 
 
-LEARN = ("batch=2", "group=2", "max_tokens=8", "save_every=1", "prompt_style=fenced")
+def easy(i: int) -> dict[str, Any]:
+    """A problem of the family that the taught model knows."""
+    with (DATA / "train.jsonl").open() as lines:
+        return json.loads(next(islice(lines, i, None))) | {"id": f"p{i}", **UNKNOWN}
+
+
+LEARN = (
+    "prompt_style=fenced", "batch=2", "group=4", "max_tokens=20", "temperature=1.0", "lr=1e-3", "token_budget=512",
+    "sample_batch=2", "save_every=2", "shuffle=false", "threads=1",
+)
 TOOLS = [
     Tool("dc-curate", unsolved),
     Tool("dc-dedup", problem, children=0, begun=1),
@@ -111,8 +126,8 @@ TOOLS = [
     Tool("dc-eval", answered, output="summary", begun=1),
     Tool("dc-finetune", solved, ("--epochs", "2", "--batch-size", "4", "--save-every", "2", "--max-length", "512"),
          needs_model=True, output="folder", empty_code=3, children=0, unfinished="out/metrics.jsonl", begun=3),
-    Tool("dc-learn", problem, (*(f for s in LEARN for f in ("--set", s)), "--steps", "2"), needs_model=True,
-         output="folder", rows=4, empty_code=3, children=2, unfinished="out/metrics.jsonl", begun=1,
-         kill_elsewhere="tests/learn/test_learn_run.py kills and resumes it"),
+    Tool("dc-learn", easy, tuple(f for s in LEARN for f in ("--set", s)), needs_model=True, taught=True,
+         output="folder", rows=10, empty_code=3, children=2, unfinished="out/metrics.jsonl", begun=1,
+         endless=("--steps", "500"), kill_elsewhere="tests/learn/test_learn_run.py kills and resumes it"),
 ]
 LINE_TOOLS = [tool for tool in TOOLS if tool.makes_lines]
