@@ -227,16 +227,17 @@ class Outputs:
         self.sinks = sinks
         self.journal = journal
         self._flushed_at = time.monotonic()
+        self._gathered = 0
 
     def write(self, name: str, line: bytes) -> None:
         """Add one line to the output called `name`, where the run has it."""
         if name in self.sinks:
             self.sinks[name].write(line)
+            self._gathered += len(line)
 
     def due(self) -> bool:
         """Whether enough has gathered, or long enough ago, to flush."""
-        late = time.monotonic() - self._flushed_at > FLUSH_SECONDS
-        return late or any(sink.pending > FLUSH_BYTES for sink in self.sinks.values())
+        return self._gathered > FLUSH_BYTES or time.monotonic() - self._flushed_at > FLUSH_SECONDS
 
     def flush(self, account: dict[str, Any]) -> None:
         """Flush all, then journal `account` together with the states of the sinks."""
@@ -244,6 +245,7 @@ class Outputs:
         if self.journal:
             self.journal.add({**account, "sinks": states})
         self._flushed_at = time.monotonic()
+        self._gathered = 0
 
     def restore(self, entry: dict[str, Any]) -> None:
         """Cut every output back to a journal entry."""

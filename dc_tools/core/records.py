@@ -16,6 +16,7 @@ from dc_tools.core.errors import BadLine
 
 SCHEMA_VERSION = 1
 _SCHEMA = re.compile(r"dc/(\d+)")
+_OURS = f"dc/{SCHEMA_VERSION}"
 
 T = TypeVar("T")
 
@@ -198,7 +199,7 @@ class Problem(Struct):
 
     id: str
     tests: list[Test]
-    schema: str = f"dc/{SCHEMA_VERSION}"
+    schema: str = _OURS
     statement: str = ""
     mode: Mode = Mode.STDIN
     entry: Entry | None = None
@@ -214,11 +215,12 @@ class Problem(Struct):
     rollouts: list[Rollout] = []
 
     def __post_init__(self) -> None:
-        found = _SCHEMA.fullmatch(self.schema)
-        if not found:
-            raise ValueError(f"schema '{self.schema}' is not dc/{SCHEMA_VERSION}")
-        if int(found[1]) > SCHEMA_VERSION:
-            raise ValueError(f"schema '{self.schema}' is newer than dc/{SCHEMA_VERSION}: upgrade dc-tools")
+        if self.schema != _OURS:
+            found = _SCHEMA.fullmatch(self.schema)
+            if not found:
+                raise ValueError(f"schema '{self.schema}' is not {_OURS}")
+            if int(found[1]) > SCHEMA_VERSION:
+                raise ValueError(f"schema '{self.schema}' is newer than {_OURS}: upgrade dc-tools")
         if self.mode is Mode.FUNCTION and self.entry is None:
             raise ValueError("mode 'function' needs `entry` with `fn_name`")
 

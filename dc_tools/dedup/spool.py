@@ -15,6 +15,8 @@ from dc_tools.dedup.arrays import Hashes, Ints, chunks
 from dc_tools.dedup.prepare import Entries
 
 BUFFER = 1 << 18
+LINES_AT_ONCE = 64
+"""Twice the lines that are joined before they are handed on."""
 READ_AT_A_TIME = 1 << 20
 """Elements of sets that are read in one piece."""
 _HEAD = struct.Struct("<qqi")
@@ -35,10 +37,9 @@ class Scratch:
         """Bytes so far."""
         return self._flushed + len(self._pending)
 
-    def append(self, *pieces: bytes | memoryview) -> None:
+    def append(self, piece: bytes | memoryview) -> None:
         """Add bytes. Errors: `CannotRun`, disk full."""
-        for piece in pieces:
-            self._pending += piece
+        self._pending += piece
         if len(self._pending) > BUFFER:
             self.flush()
 
@@ -81,6 +82,8 @@ class Lines:
     def __init__(self, scratch: Scratch) -> None:
         self._scratch = scratch
         self._offsets = array("q", [0])
+        self._end = 0
+        self._pending: list[bytes] = []
         self._names: list[str] = []
 
     def __len__(self) -> int:
@@ -88,25 +91,44 @@ class Lines:
 
     def add(self, line: Line) -> None:
         """Set one line aside as the next position."""
-        if line.file not in self._names[-1:]:
+        if not self._names or line.file != self._names[-1]:
             self._names.append(line.file)
-        self._scratch.append(_HEAD.pack(line.index, line.number, len(self._names) - 1), line.raw)
-        self._offsets.append(self._scratch.size)
+        self._pending += (_HEAD.pack(line.index, line.number, len(self._names) - 1), line.raw)
+        self._end += _HEAD.size + len(line.raw)
+        self._offsets.append(self._end)
+        if len(self._pending) >= LINES_AT_ONCE or len(line.raw) > BUFFER:
+            self._write()
 
     def flush(self) -> None:
         """What was added can be read from now on."""
+        self._write()
         self._scratch.flush()
 
     def line(self, position: int) -> Line:
         """The line at `position`, as it came."""
         start = self._offsets[position]
-        stored = self._scratch.read(start, self._offsets[position + 1] - start)
+        return self._line(self._scratch.read(start, self._offsets[position + 1] - start))
+
+    def lines(self, first: int = 0) -> Iterator[Line]:
+        """All lines in order from position `first`; many are read at a time."""
+        offsets, count = self._offsets, len(self)
+        while first < count:
+            start = offsets[first]
+            last = first + 1
+            while last < count and offsets[last + 1] - start <= BUFFER:
+                last += 1
+            piece = self._scratch.read(start, offsets[last] - start)
+            for number in range(first, last):
+                yield self._line(piece[offsets[number] - start : offsets[number + 1] - start])
+            first = last
+
+    def _write(self) -> None:
+        self._scratch.append(b"".join(self._pending))
+        self._pending.clear()
+
+    def _line(self, stored: bytes) -> Line:
         index, number, name = _HEAD.unpack_from(stored)
         return Line(stored[_HEAD.size :], self._names[name], number, index)
-
-    def lines(self, start: int = 0) -> Iterator[Line]:
-        """All lines in order from position `start`."""
-        return map(self.line, range(start, len(self)))
 
 
 class Sets:
