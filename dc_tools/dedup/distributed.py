@@ -244,10 +244,8 @@ def _meet(known: Known, parts: int, *entries: Hashes) -> list[Any]:
     corpus, rule, is_first, firsts = known
     heads = _joined(entries[: len(firsts)], firsts, is_first)
     others = _joined(entries[len(firsts) :], firsts, is_first) if len(entries) > len(firsts) else None
-    met = meetings(heads, others, corpus, rule)
-    pairs, times = met.meetings.pairs, met.meetings.times
-    slices = [Meetings(pairs[mine], times[mine]) for mine in (upper(pairs) % parts == part for part in range(parts))]
-    return [replace(met, meetings=Meetings(pairs[:0], times[:0])), *slices]
+    met = meetings(heads, others, corpus, rule, parts)
+    return [replace(met, meetings=[]), *met.meetings]
 
 
 def _joined(entries: tuple[Hashes, ...], firsts: list[int], chosen: Flags) -> Hashes:

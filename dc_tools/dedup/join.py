@@ -137,6 +137,14 @@ class Meetings:
         pairs, times = distinct(pairs)
         return Meetings(pairs, np.diff(sums[np.cumsum(times) - 1], prepend=0))
 
+    def slices(self, count: int) -> "list[Meetings]":
+        """Their pairs in `count` lots, the same pair always in the same one."""
+        lot = self.pairs % np.uint64(count)
+        order = np.argsort(lot, kind="stable")
+        ends = np.searchsorted(lot[order], np.arange(1, count + 1, dtype=np.uint64))
+        pairs, times = np.split(self.pairs[order], ends[:-1]), np.split(self.times[order], ends[:-1])
+        return [Meetings(*each) for each in zip(pairs, times, strict=True)]
+
     def candidates(self, corpus: Corpus, rule: Rule) -> Hashes:
         """The pairs that met often enough."""
         sizes = corpus.sizes
@@ -166,15 +174,16 @@ def packed(a: Ints, b: Ints) -> Hashes:
 class Met:
     """What is found in one part at first."""
 
-    meetings: Meetings
+    meetings: list[Meetings]
+    """By pair."""
     with_leaders: Hashes
     """Pairs of a leader and another head with which it shares an element that more than `LONG_RUN` heads have."""
     cut: Ints
     """Texts whose heads have such an element: their pairs by it are not among the meetings."""
 
 
-def meetings(heads: Hashes, others: Hashes | None, corpus: Corpus, rule: Rule) -> Met:
-    """Pairs that meet in one part.
+def meetings(heads: Hashes, others: Hashes | None, corpus: Corpus, rule: Rule, lots: int) -> Met:
+    """Pairs that meet in one part, in `lots`.
 
     `heads` and `others` are entries (an element's hash above a text's number); None: heads meet heads. What many
     heads share counts for nobody here, but each of them makes a pair with the largest of about its size.
@@ -192,7 +201,7 @@ def meetings(heads: Hashes, others: Hashes | None, corpus: Corpus, rule: Rule) -
         keys = index >> WORD
         start, times = _found(keys, heads[short] >> WORD)
     met = _tallied(heads[short], index, start, times, corpus, rule, others is None)
-    return Met(met, _stars(heads[is_long], corpus), np.unique(upper(heads[is_long])))
+    return Met(met.slices(lots), _stars(heads[is_long], corpus), np.unique(upper(heads[is_long])))
 
 
 def _runs(keys: Hashes) -> tuple[Ints, Ints]:

@@ -26,6 +26,8 @@ from dc_tools.dedup.verify import verified
 
 PART_BITS = 4
 """The join is worked at in 16 parts, so that memory holds a sixteenth of its entries."""
+LOTS = 16
+"""And the meetings of pairs are added up in so many lots."""
 BITS_A_HEAD = 3
 """Log2 of the buckets for each entry of a head, in the table of what some head holds."""
 MAX_TABLE_BITS = 27
@@ -101,7 +103,7 @@ class ExactFinder(LocalFinder):
         if not rule.heads_meet_heads:
             others = elements_in_heads(self._sets, self._heads, self.recipe, self._stack)
         found = [
-            meetings(heads(part), of_texts(others.part(part), is_first) if others else None, corpus, rule)
+            meetings(heads(part), of_texts(others.part(part), is_first) if others else None, corpus, rule, LOTS)
             for part in range(self._heads.parts)
         ]
         pairs = verified(_candidates(found, corpus, rule), corpus, rule, self._sets.gather)
@@ -131,9 +133,8 @@ class BandFinder(LocalFinder):
         self._keys.flush()
         rule, corpus, recipe = _rule(self.recipe), taken.corpus, self.recipe
         is_first = taken.nodes == np.arange(len(taken.nodes))
-        found = [
-            meetings(of_texts(self._keys.part(part), is_first), None, corpus, rule) for part in range(self._keys.parts)
-        ]
+        parts = (of_texts(self._keys.part(part), is_first) for part in range(self._keys.parts))
+        found = [meetings(keys, None, corpus, rule, LOTS) for keys in parts]
 
         def gather(numbers: Ints) -> tuple[Ints, Hashes]:
             statements = (taken.lines.line(number).decode(Described).statement for number in numbers.tolist())
@@ -161,8 +162,9 @@ def of_texts(entries: Hashes, chosen: Flags) -> Hashes:
 
 def _candidates(found: list[Met], corpus: Corpus, rule: Rule) -> Hashes:
     """The pairs that met often enough in all parts, and those of the leaders."""
-    tallied = Meetings.tally(met.meetings for met in found)
-    return np.concatenate([tallied.candidates(corpus, rule), *(met.with_leaders for met in found)])
+    lots = zip(*(met.meetings for met in found), strict=True)
+    tallied = [Meetings.tally(lot).candidates(corpus, rule) for lot in lots]
+    return np.concatenate([*tallied, *(met.with_leaders for met in found)])
 
 
 def _pieces(sets: Sets, chosen: Flags) -> Iterator[Piece]:
