@@ -1,15 +1,16 @@
 """dc-dedup on real data: are the copies of a problem found, what else is taken for one, and what is contaminated.
 
-    python tests/bench/dedup_real.py FOLDER [--parts copies,against] [--embed-model DIR] [--cache FOLDER]
+    python tests/bench/dedup_real.py FOLDER [--parts copies,metrics,against] [--evaluation aime,lcd-test]
+        [--embed-model DIR] [--cache FOLDER]
 
 FOLDER holds raw/ and eval/ as published (../shared/data). dc-curate reads each set, verification and thresholds off; a
 row that it drops or rejects stays, as text alone where it is no record. All else is runs of dc-dedup, and Markdown.
 
-copies: rllm's LeetCode rows whose solution is, blanks aside, one of LeetCodeDataset's are copies of its problems. A
-copy is found where both are of one cluster of all sets; the other problems, once each, should not be joined: "joined"
-counts those removed, "pairs" the pairs of different bodies at the threshold. `read`: statements as dc-curate gives
-them; `published`: rllm's with the prompt and the code around them. Whole statements are compared by taking the line
-ends away, since then no heading begins a line.
+copies, metrics: rllm's LeetCode rows whose solution is, blanks aside, one of LeetCodeDataset's are copies of its
+problems. A copy is found where both are of one cluster of all sets; the other problems, once each, should not be
+joined: "joined" counts those removed, "pairs" the pairs of different bodies at the threshold. `read`: statements as
+dc-curate gives them; `published`: rllm's with the prompt and the code around them. Whole statements are compared by
+taking the line ends away, since then no heading begins a line.
 against: what of the other sets is contaminated by each evaluation set, by the default metric and by n-grams.
 
 Pairs of different problems bear the verdict of a reader, see `READ`; an unknown pair is unread.
@@ -32,7 +33,8 @@ from typing import Any
 from dc_tools.curate.reading.origin import content_name
 
 Record = dict[str, Any]
-Rows = list[dict[str, Any]]
+Removed = dict[str, dict[str, Any]]
+"""Id of a removed record -> its evidence."""
 
 SETS = {
     "lcd-train": "raw/leetcode_dataset_v0.1.0_train.jsonl.gz",
@@ -50,7 +52,11 @@ SETS = {
 ORIGINALS, COPIES = "lcd-train", "rllm-leetcode"
 TWICE = "humaneval+"
 """Has the statements of another set."""
-EVALUATION = ["humaneval", "humaneval+", "aime", "lcd-test", "fusion-lcb", "fusion-contests", "contests", "codeforces"]
+EVALUATION = [
+    "humaneval", "humaneval+", "aime", "lcd-test", "fusion-lcb", "fusion-contests", "contests", "codeforces",
+    "lcd-train",
+]
+"""The last, and humaneval for humaneval+, show that what is there is found."""
 TEXT_KEYS = ("problem", "content", "text")
 KEEP_ALL = ["--no-verify", "--min-tests", "1", "--max-complexity", "1000000", "--min-coverage", "0"]
 
@@ -68,8 +74,7 @@ METRICS = {
 EMBEDDED = ("0.95", "0.85")
 RULES: dict[str, list[str]] = {
     "default": [], "8": ["--ngram", "8"], "10": ["--ngram", "10"], "13": ["--ngram", "13"],
-    "any 8": ["--ngram", "8", "--ngram-share", "0"], "any 10": ["--ngram", "10", "--ngram-share", "0"],
-    "any 13": ["--ngram", "13", "--ngram-share", "0"],
+    "any 10": ["--ngram", "10", "--ngram-share", "0"], "any 13": ["--ngram", "13", "--ngram-share", "0"],
 }
 ANY = "any"
 SHOWN = 30
@@ -124,8 +129,7 @@ READ = {
 class Run:
     """What one run of dc-dedup said."""
 
-    removed: dict[str, dict[str, Any]]
-    """Id -> evidence."""
+    removed: Removed
     clusters: dict[str, int]
     """Id -> cluster."""
     facts: dict[str, Any]
@@ -141,10 +145,9 @@ class Bench:
 
     def published(self) -> dict[str, str]:
         """Id -> text as published of the copies."""
-        rows = _rows(self._folder / SETS[COPIES])
-        return {
-            f"rllm_leetcode/{content_name(row['problem'], row['tests']['functional'])}": row["problem"] for row in rows
-        }
+        with gzip.open(self._folder / SETS[COPIES], "rt", encoding="utf-8") as stream:
+            texts = [(row["problem"], row["tests"]["functional"]) for row in json.load(stream)]
+        return {f"rllm_leetcode/{content_name(*each)}": each[0] for each in texts}
 
     def dedup(self, records: Iterable[Record], flags: list[str], against: str | None = None) -> Run:
         """Run dc-dedup."""
@@ -190,8 +193,9 @@ class Copies:
         self._bench = bench
         sets = {name: records for name, records in bench.sets.items() if name != TWICE}
         copies = sets.pop(COPIES)
-        name_of = {_program(record): record["id"] for record in sets[ORIGINALS]}
-        self.problem_of = {record["id"]: name_of.get(_program(record), record["id"]) for record in copies}
+        name_of: dict[str, str] = {_program(record): record["id"] for record in sets[ORIGINALS]}
+        ids: list[str] = [record["id"] for record in copies]
+        self.problem_of = {id: name_of.get(_program(record), id) for id, record in zip(ids, copies, strict=True)}
         others = [record for records in sets.values() for record in records]
         self.distinct = others + [record for record in copies if self.problem_of[record["id"]] == record["id"]]
         self.all = others + copies
@@ -200,8 +204,7 @@ class Copies:
 
     def table(self, embed_model: str | None) -> None:
         """Print what each metric finds, and what else it takes for a copy."""
-        print(f"\n{len(self.copies)} copies, {len(self.distinct)} distinct problems\n")
-        print("| statements | metric | recall | recall, twins drop | joined | joined, twins drop | pairs | vetoed |")
+        print("\n| statements | metric | recall | recall, twins drop | joined | joined, twins drop | pairs | vetoed |")
         print("|---|---|---|---|---|---|---|---|")
         metrics = dict(METRICS)
         if embed_model:
@@ -210,7 +213,8 @@ class Copies:
         for source in ("read", "published"):
             for metric, (part, flags) in metrics.items():
                 text = partial(self._text, source, part)
-                every, apart = ([self._run(text, rows, flags, t) for t in ("keep", "drop")] for rows in self._both())
+                every = [self._run(text, self.all, flags, twins) for twins in ("keep", "drop")]
+                apart = [self._run(text, self.distinct, flags, twins) for twins in ("keep", "drop")]
                 recalls = " | ".join(f"{self._found(run):.4f}" for run in every)
                 joined = " | ".join(str(len(run.removed)) for run in apart)
                 counts = f"{apart[0].facts['pairs']} | {apart[0].facts['vetoed']}"
@@ -230,9 +234,6 @@ class Copies:
         _print_rows("problem | problem | metric | score | shared tests | words in common | by default | verdict", rows)
         for choice, found in (("keep", kept), ("drop", dropped)):
             print(f"\n--twins {choice}: {len(found)} pairs of problems: {_counts(verdict(*pair) for pair in found)}")
-
-    def _both(self) -> tuple[list[Record], list[Record]]:
-        return self.all, self.distinct
 
     def _text(self, source: str, part: str, record: Record) -> str:
         text: str = record["statement"]
@@ -260,13 +261,13 @@ class Copies:
         return found
 
 
-def against(bench: Bench) -> None:
+def against(bench: Bench, problem_of: dict[str, str], evaluation: list[str]) -> None:
     """Print what each evaluation set contaminates, by each rule, and the evidence."""
     print(f"\n| evaluation set | corpus | {' | '.join(RULES)} |\n|---|---|{'---|' * len(RULES)}")
-    evidence: dict[str, dict[str, dict[str, dict[str, Any]]]] = {}
-    for name in EVALUATION:
-        corpora = [each for each in SETS if each not in (name, *({"humaneval", TWICE} if "humaneval" in name else ()))]
-        records = [record for each in corpora if each != TWICE for record in bench.sets[each]]
+    evidence: dict[str, dict[str, Removed]] = {}
+    for name in evaluation:
+        corpora = [each for each in SETS if each not in (name, TWICE)]
+        records = [record for each in corpora for record in bench.sets[each]]
         by_rule = {rule: _contaminated(bench.dedup(records, flags, name)) for rule, flags in RULES.items()}
         counts = {rule: Counter(bench.set_of[id] for id in found) for rule, found in by_rule.items()}
         for corpus in corpora:
@@ -277,18 +278,19 @@ def against(bench: Bench) -> None:
         evidence[name] = by_rule
     for name, by_rule in evidence.items():
         firm = {rule: found for rule, found in by_rule.items() if not rule.startswith(ANY)}
-        _print_evidence(f"{name}: by the default metric or by half of the n-grams", firm)
+        _print_evidence(f"{name}: by the default metric or by half of the n-grams", firm, problem_of)
         loose = {rule: found for rule, found in by_rule.items() if rule.startswith(ANY)}
         known = set().union(*firm.values())
         _print_evidence(
             f"{name}: only by a single n-gram",
             {rule: {id: said for id, said in found.items() if id not in known} for rule, found in loose.items()},
+            problem_of,
         )
 
 
-def _print_evidence(title: str, by_rule: dict[str, dict[str, dict[str, Any]]]) -> None:
+def _print_evidence(title: str, by_rule: dict[str, Removed], problem_of: dict[str, str]) -> None:
     """All contaminated records of these rules; a sample where they are many."""
-    first: dict[str, dict[str, Any]] = {}
+    first: Removed = {}
     for found in by_rule.values():
         first = {**found, **first}
     if not first:
@@ -299,14 +301,15 @@ def _print_evidence(title: str, by_rule: dict[str, dict[str, dict[str, Any]]]) -
     for id in chosen:
         said = first[id]
         rules = ", ".join(rule for rule, found in by_rule.items() if id in found)
-        verdict_ = verdict(*sorted((id, said["kept_id"])))
+        is_copy = problem_of.get(id) == said["kept_id"] or said["metric"] == "exact"
+        judged = "repeat" if is_copy else verdict(id, said["kept_id"])
         text = " ".join(said["span"]["text"].split())[:60].replace("|", "\\|") if said["span"] else ""
-        rows.append([f"`{short(id)}`", f"`{short(said['kept_id'])}`", *_shown(said), text, rules, verdict_])
+        rows.append([f"`{short(id)}`", f"`{short(said['kept_id'])}`", *_shown(said), text, rules, judged])
     _print_rows("record | reference | metric | score | shared tests | words in common | text | rules | verdict", rows)
     print(f"\n{_counts(row[-1] for row in rows)}")
 
 
-def _contaminated(run: Run) -> dict[str, dict[str, Any]]:
+def _contaminated(run: Run) -> Removed:
     return {id: said for id, said in run.removed.items() if said["reason"] == "contaminated"}
 
 
@@ -354,12 +357,6 @@ def _program(record: Record) -> str:
     return "".join(solutions[0]["code"].split()) if solutions else record["id"]
 
 
-def _rows(path: Path) -> Rows:
-    with gzip.open(path, "rt", encoding="utf-8") as stream:
-        rows: Rows = json.load(stream)
-        return rows
-
-
 def _lines(path: Path) -> list[Record]:
     with path.open(encoding="utf-8") as stream:
         return [json.loads(line) for line in stream]
@@ -377,7 +374,8 @@ def main() -> None:
     """Read the sets, print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--parts", type=lambda text: text.split(","), default=["copies", "against"])
+    parser.add_argument("--parts", type=lambda text: text.split(","), default=["copies", "metrics", "against"])
+    parser.add_argument("--evaluation", type=lambda text: text.split(","), default=EVALUATION)
     parser.add_argument("--embed-model", metavar="DIR")
     parser.add_argument(
         "--cache", type=Path, default=Path(tempfile.gettempdir()) / "dc-bench" / "dedup-real", metavar="FOLDER"
@@ -387,12 +385,14 @@ def main() -> None:
     print("| set | rows | without tests |\n|---|---|---|")
     for name, records in bench.sets.items():
         print(f"| {name} | {len(records)} | {sum(not record['tests'] for record in records)} |")
+    copies = Copies(bench)
+    print(f"\n{len(copies.copies)} copies, {len(copies.distinct)} distinct problems", flush=True)
     if "copies" in given.parts:
-        copies = Copies(bench)
         copies.pairs()
+    if "metrics" in given.parts:
         copies.table(given.embed_model)
     if "against" in given.parts:
-        against(bench)
+        against(bench, copies.problem_of, given.evaluation)
 
 
 if __name__ == "__main__":
