@@ -113,13 +113,18 @@ def contaminated_records(
             partners[near].append(node)
     found = {}
     for node, others in partners.items():
-        scored = [(-matches.likeness(node, other).score, r) for other in others for r in theirs.of(other)]
+        scored = ((-matches.likeness(node, other).score, r) for other in others for r in theirs.of(other))
+        ordered = [reference for _, reference in sorted(scored)]
+        equal: dict[int, int] = {}
+        for reference in ordered:
+            equal.setdefault(int(taken.keys[reference]), reference)
         for record in ours.of(node):
-            key = taken.keys[record]
-            for differs, _, reference in sorted((bool(key != taken.keys[r]), s, r) for s, r in scored):
-                if not differs or not contradict(results_of(record), results_of(reference)):
-                    found[record] = reference
-                    break
+            best = equal.get(int(taken.keys[record]))
+            if best is None:
+                mine = results_of(record)
+                best = next((r for r in ordered if not contradict(mine, results_of(r))), None)
+            if best is not None:
+                found[record] = best
     return found
 
 

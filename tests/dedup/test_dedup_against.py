@@ -170,10 +170,14 @@ def likeness(text, other, metric):
     return len(a & b) / (len(a | b) if metric is Metric.JACCARD else min(len(a), len(b)))
 
 
+def tests_of(answer):
+    return [{"input": "1", "output": answer}] if answer else []
+
+
 @st.composite
 def cases(draw):
-    """References and records, the latter often made of parts of the former."""
-    line = st.lists(st.sampled_from(WORDS), min_size=1, max_size=9)
+    """References and records, each with what it answers to one test input; many records have parts of a reference."""
+    line, answer = st.lists(st.sampled_from(WORDS), min_size=1, max_size=9), st.sampled_from(["", "", "1", "2"])
     references = draw(st.lists(line, max_size=6))
     records = []
     for _ in range(draw(st.integers(0, 6))):
@@ -181,7 +185,7 @@ def cases(draw):
         if references and draw(st.booleans()):
             words = words[: draw(st.integers(0, 2))] + draw(st.sampled_from(references)) + words[-1:]
         records.append(words)
-    return [" ".join(each) for each in references], [" ".join(each) for each in records]
+    return [[(" ".join(words), draw(answer)) for words in each] for each in (references, records)]
 
 
 @settings(max_examples=60, deadline=None)
@@ -191,16 +195,17 @@ def cases(draw):
 )
 def test_contamination_is_that_of_brute_force_from_files_and_from_indexes(case, metric, threshold, ngram, share, cut):
     references, records = case
+    rows = [[{"statement": text, "tests": tests_of(answer)} for text, answer in each] for each in case]
     with tempfile.TemporaryDirectory() as place:
         names = [f"{place}/{i}.jsonl" for i in range(2)]
-        made = [{"id": f"e{i}", "statement": text} for i, text in enumerate(references)]
+        made = [{"id": f"e{i}", **row} for i, row in enumerate(rows[0])]
         write(names[0], made[:cut])
         write(names[1], made[cut:])
 
         def found(against, index=None):
             named = {"against": tuple(against), "index": index}
             chosen = Settings(metric, threshold=threshold, ngram=ngram, ngram_share=share, batch=2, **named)
-            lines = [Line(encode({"id": str(i), "statement": s, "tests": []}), index=i) for i, s in enumerate(records)]
+            lines = [Line(encode({"id": str(i), **row}), index=i) for i, row in enumerate(rows[1])]
             outcomes = deduplicate(((line, line.decode(Problem)) for line in lines), chosen, {})
             return [(type(each), each.line.to_bytes()) for each in outcomes]
 
@@ -208,20 +213,24 @@ def test_contamination_is_that_of_brute_force_from_files_and_from_indexes(case, 
         assert found(names, f"{place}/both.idx") == plain
         found(names[:1], f"{place}/first.idx")
         assert found([f"{place}/first.idx", names[1]]) == plain
-    for text, (kind, raw) in zip(records, plain, strict=True):
+    for (text, answer), (kind, raw) in zip(records, plain, strict=True):
         said = json.loads(raw).get("dedup", {})
-        scores = [likeness(text, other, metric) for other in references]
-        equal = [i for i, other in enumerate(references) if other == text]
+        agreeing = [not answer or not other or answer == other for _, other in references]
+        equal = [i for i, (other, _) in enumerate(references) if other == text]
+        scores = [
+            likeness(text, other, metric) if agrees else 0
+            for (other, _), agrees in zip(references, agreeing, strict=True)
+        ]
+        grams = [shingles(other.split(), ngram or 1) for other, _ in references]
+        shares = [len(theirs & shingles(text.split(), ngram or 1)) / len(theirs) for theirs in grams]
         if equal or max(scores, default=0) >= threshold:
             assert (kind, said["reason"]) == (Dropped, "contaminated")
             assert said["kept_id"] == f"e{equal[0] if equal else scores.index(max(scores))}"
-            assert said["score"] == max(scores)
+            assert said["score"] == (1 if equal else max(scores))
         elif said.get("reason") == "contaminated":
+            reference = int(said["kept_id"][1:])
             assert (said["metric"], said["evidence"]["ngram"]["words"]) == ("ngram", ngram)
-            grams = shingles(references[int(said["kept_id"][1:])].split(), ngram)
-            assert said["score"] == len(grams & shingles(text.split(), ngram)) / len(grams) >= share
+            assert agreeing[reference]
+            assert said["score"] == shares[reference] >= share
         elif ngram:
-            for other in references:
-                grams = shingles(other.split(), ngram)
-                common = len(grams & shingles(text.split(), ngram))
-                assert common == 0 or common / len(grams) < share
+            assert not any(agrees and met and met >= share for agrees, met in zip(agreeing, shares, strict=True))
