@@ -170,7 +170,7 @@ def likeness(text, other, metric):
     return len(a & b) / (len(a | b) if metric is Metric.JACCARD else min(len(a), len(b)))
 
 
-def tests_of(answer):
+def answering(answer):
     return [{"input": "1", "output": answer}] if answer else []
 
 
@@ -195,7 +195,7 @@ def cases(draw):
 )
 def test_contamination_is_that_of_brute_force_from_files_and_from_indexes(case, metric, threshold, ngram, share, cut):
     references, records = case
-    rows = [[{"statement": text, "tests": tests_of(answer)} for text, answer in each] for each in case]
+    rows = [[{"statement": text, "tests": answering(answer)} for text, answer in each] for each in case]
     with tempfile.TemporaryDirectory() as place:
         names = [f"{place}/{i}.jsonl" for i in range(2)]
         made = [{"id": f"e{i}", **row} for i, row in enumerate(rows[0])]
