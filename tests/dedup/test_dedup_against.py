@@ -188,7 +188,7 @@ def cases(draw):
     return [[(" ".join(words), draw(answer)) for words in each] for each in (references, records)]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     cases(), st.sampled_from([Metric.JACCARD, Metric.CONTAINMENT]), st.sampled_from([0.5, 0.75, 1.0]),
     st.sampled_from([None, 2, 4]), st.sampled_from([0.0, 0.5, 1.0]), st.integers(0, 6),

@@ -189,7 +189,7 @@ def test_a_full_disk_leaves_no_index_and_no_part_of_one(folder, blocks):
 
 
 def test_a_run_that_is_killed_leaves_what_the_next_one_takes_away(folder):
-    write("many.jsonl", [{"id": str(i), "statement": f"{i} {PATH} {i} " * 5} for i in range(20_000)])
+    write("many.jsonl", [{"id": str(i), "statement": f"{i} {PATH} {i} " * 5} for i in range(12_000)])
     argv = [COMMAND, "in.jsonl", "--against", "many.jsonl", "--index", "e.idx", "-o", "out.jsonl"]
     partial = Path("e.idx.partial")
     for number in (signal.SIGTERM, signal.SIGKILL):
@@ -208,7 +208,7 @@ def test_a_run_that_is_killed_leaves_what_the_next_one_takes_away(folder):
 
 
 def test_runs_that_want_one_index_at_once_get_what_each_asked_for(folder):
-    write("many.jsonl", [{"id": str(i), "statement": f"{i} {PATH} {i} " * 5} for i in range(3000)] + REFERENCES)
+    write("many.jsonl", [{"id": str(i), "statement": f"{i} {PATH} {i} " * 5} for i in range(2100)] + REFERENCES)
     ways = [("--shingle", "3"), ("--shingle", "3"), ("--shingle", "2")]
     runs = [
         subprocess.Popen(
