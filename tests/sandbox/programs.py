@@ -1,6 +1,10 @@
 """Programs for the sandbox, each with the verdicts that it may get. Hostile ones are bounded: none loops in forks."""
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+
+import pytest
 
 from dc_tools.core.records import Entry, Limits, Mode, Problem, Test
 
@@ -9,6 +13,8 @@ FAST = Limits(time_s=0.4, memory_mb=256)
 BRIEF = Limits(time_s=0.1, memory_mb=256)
 """For programs that wait to be ended: 2.4 s of wall time."""
 ROOMY = Limits(time_s=4.0, memory_mb=512)
+NARROW = Limits(time_s=4.0, memory_mb=64)
+"""For programs that fill the memory by and by."""
 LIBC = "import ctypes, os\nlibc = ctypes.CDLL(None, use_errno=True)\n"
 SAY = "\nprint('denied' if result < 0 else 'done')\n"
 
@@ -30,11 +36,24 @@ class Case:
     """Whether it works in a folder of its own, /tmp, which only namespaces can give it."""
 
     @property
+    def is_idle(self) -> bool:
+        """Whether it waits until it is ended."""
+        return self.limits is BRIEF
+
+    @property
     def problem(self) -> Problem:
         """The problem with its one test."""
         mode = Mode.FUNCTION if self.function else Mode.STDIN
         tests = [Test(self.input, self.output)]
         return Problem(id=self.name, tests=tests, mode=mode, entry=self.function, limits=self.limits)
+
+
+@contextlib.contextmanager
+def one_look() -> Iterator[None]:
+    """On a busy machine idle programs are not run again, alone: those that are meant to be idle would be so thrice."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("dc_tools.sandbox.judge.REQUEUES", 0)
+        yield
 
 
 def denied(name: str, call: str) -> Case:
@@ -111,7 +130,7 @@ EXHAUSTION = [
     Case("thread bomb", "import threading, time\nfor _ in range(500):\n    threading.Thread(target=time.sleep, "
          "args=(5,), daemon=True).start()\nprint(6)", ("RE",)),
     Case("unlimited recursion", "import sys\nsys.setrecursionlimit(10**9)\ndef f(n): return f(n + 1) + 1\nf(0)",
-         ("RE", "TLE", "MLE"), limits=ROOMY),
+         ("RE", "TLE", "MLE"), limits=NARROW),
     Case("recursion in C", "import json\njson.loads('[' * 10_000_000)", ("RE",)),
     Case("descriptor exhaustion", "kept = [open('/dev/null') for _ in range(10_000)]\nprint(6)", ("RE",)),
     Case("memory files", "import os\nfor _ in range(64):\n    os.write(os.memfd_create('x'), bytes(64 << 20))",

@@ -5,34 +5,37 @@ All of it at both levels of isolation: namespaces, and seccomp with landlock for
 
 import os
 from collections.abc import Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from pathlib import Path
 
 import pytest
 from processes import alive, descendants, wait_until
-from programs import ESCAPES, EXHAUSTION, HACKS, HONEST, INFRASTRUCTURE, Case
+from programs import ESCAPES, EXHAUSTION, HACKS, HONEST, INFRASTRUCTURE, Case, one_look
 
 from dc_tools.core.errors import CannotRun
 from dc_tools.core.records import Problem, Test, Verdict, encode
 from dc_tools.sandbox import cgroup
 from dc_tools.sandbox.judge import JudgePool
 
-CASES = [*ESCAPES, *HACKS, *INFRASTRUCTURE, *HONEST, *EXHAUSTION]
+CASES = sorted([*ESCAPES, *HACKS, *INFRASTRUCTURE, *HONEST, *EXHAUSTION], key=lambda case: not case.is_idle)
+WORKERS = 4
 SIMPLE = Problem(id="simple", tests=[Test("", "6")])
 
 
 class Judged:
-    """All programs handed in at once to a pool of two workers, and what the machine looked like before."""
+    """All programs handed in at once to a pool, and what the machine looked like before."""
 
     def __init__(self, level: str) -> None:
         self.level = level
         self.around = descendants(os.getpid())
         self.traces = traces()
-        self.pool = JudgePool(2, [level])
-        for future in [self.pool.submit(SIMPLE, "print(6)") for _ in range(4)]:
+        self.pool = JudgePool(WORKERS, [level])
+        for future in [self.pool.submit(SIMPLE, "print(6)") for _ in range(2 * WORKERS)]:
             future.result()
         self.workers = children(os.getpid()) - self.around
         self.futures: dict[str, Future[Verdict]] = {c.name: self.pool.submit(c.problem, c.code) for c in CASES}
+        with one_look():
+            wait(self.futures[case.name] for case in CASES if case.is_idle)
 
 
 @pytest.fixture(scope="module", params=["namespaces", "landlock", "seccomp"])
@@ -102,11 +105,11 @@ def test_exhaustion(case, judged):
 def test_after_all_of_it_the_same_workers_judge_and_nothing_is_left(judged):
     for future in judged.futures.values():
         future.result()
-    assert len(judged.workers) == 2
+    assert len(judged.workers) == WORKERS
     assert alive(judged.workers) == judged.workers
     assert judged.pool.judge(SIMPLE, "print(6)").status == "AC"
     wait_until(lambda: all(descendants(worker) == children(worker) for worker in judged.workers), 5)
-    assert [len(children(worker)) for worker in judged.workers] == [1, 1]  # where its fast cells come from
+    assert [len(children(worker)) for worker in judged.workers] == [1] * WORKERS  # where its fast cells come from
     judged.pool.close()
     wait_until(lambda: descendants(os.getpid()) <= judged.around, 5)
     mounts, names = traces()
