@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -135,9 +136,14 @@ def overlapping_records(taken: Taken, results_of: Callable[[int], Results]) -> d
     """
     met = taken.overlaps
     order = np.lexsort((met.references, -met.shares, -met.common, met.records))
+    edges = np.flatnonzero(np.diff(met.records[order], prepend=-1, append=-1)).tolist()
     found: dict[int, tuple[int, int, float]] = {}
-    for place in order.tolist():
-        record, reference = int(met.records[place]), int(met.references[place])
-        if record not in found and not contradict(results_of(record), results_of(reference)):
-            found[record] = reference, int(met.common[place]), float(met.shares[place])
+    for start, stop in pairwise(edges):
+        record = int(met.records[order[start]])
+        mine = results_of(record)
+        for place in order[start:stop]:
+            reference = int(met.references[place])
+            if not contradict(mine, results_of(reference)):
+                found[record] = reference, int(met.common[place]), float(met.shares[place])
+                break
     return found
