@@ -2,10 +2,12 @@
 
 import os
 import sys
+from concurrent.futures import wait
 from dataclasses import dataclass
 
 import pytest
 from processes import descendants, run, wait_until
+from programs import one_look
 
 from dc_tools.core.errors import CannotRun
 from dc_tools.core.records import Checker, CheckerType, Entry, Limits, Mode, Problem, Test
@@ -40,14 +42,15 @@ def denied(name: str, call: str, *headers: str) -> Case:
     return Case(name, main(f'long r = (long)({call}); printf("%d\\n", r < 0 ? 6 : 7);', *headers), "AC")
 
 
+ASLEEP = Case("asleep", main("sleep(100);"), "TLE", "idle")
 VERDICTS = [
+    ASLEEP,
     Case("right", TIMES, "AC"),
     Case("the standard library", "#include <bits/stdc++.h>\nusing namespace std;\n"
          "int main() { ios::sync_with_stdio(false); cin.tie(nullptr); vector<int> v(2); for (auto& x : v) cin >> x;\n"
          "cout << accumulate(v.begin(), v.end(), 1, multiplies<int>()) << '\\n'; }", "AC"),
     Case("wrong", main('puts("7");'), "WA", "expected 6"),
     Case("a loop", main("for (volatile int i = 0;; i++);"), "TLE", "CPU"),
-    Case("asleep", main("sleep(100);"), "TLE", "idle"),
     Case("memory that grows", main("for (;;) { char* volatile p = new char[1 << 20]; *p = 1; }"), "MLE"),
     Case("2 GB of static data", main('table[1999999999] = 1; puts("6");', before="char table[2000000000u];"), "MLE"),
     Case("a flood", main('for (;;) puts("xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx");'), "OLE"),
@@ -138,6 +141,8 @@ def judged():
     cases = [*VERDICTS, *HONEST, *ESCAPES, *COMPILE_TIME]
     with JudgePool(2) as pool:
         futures = {case.name: pool.submit(SIX, case.code, CPP) for case in cases}
+        with one_look():
+            wait([futures[ASLEEP.name]])
         yield {name: future.result() for name, future in futures.items()}
 
 
@@ -169,7 +174,7 @@ def test_the_compiler_is_behind_walls_too(case, judged):
 
 
 def test_a_compiler_that_would_never_end_is_stopped(monkeypatch):
-    monkeypatch.setattr("dc_tools.sandbox.languages.COMPILE_CPU_S", 4)
+    monkeypatch.setattr("dc_tools.sandbox.languages.COMPILE_CPU_S", 2)
     brackets = "int main() { return " + "(" * 1_000_000 + "1" + ")" * 1_000_000 + "; }"
     with JudgePool(1) as pool:
         assert pool.judge(SIX, brackets, CPP).status == "CE"

@@ -7,19 +7,22 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from programs import EXHAUSTION, FRAME_HUNT, HACKS, HONEST, INFRASTRUCTURE, SECRET, Case, expecting_secret
+from programs import EXHAUSTION, FRAME_HUNT, HACKS, HONEST, INFRASTRUCTURE, SECRET, Case, expecting_secret, one_look
 from remote_servers import interpret, published, worker_of
 from sandbox_server import Scripted, scripted
 
-from dc_tools.core.records import Checker, CheckerType, Entry, Limits, Mode, Problem, Test
+from dc_tools.core.records import Checker, CheckerType, Entry, Limits, Mode, Problem, Test, Verdict
 from dc_tools.sandbox.execution import Program
 from dc_tools.sandbox.judge import JudgePool
 from dc_tools.sandbox.remote import RemoteOptions, connect
 from dc_tools.sandbox.remote_fusion import SandboxFusionWorker
 from dc_tools.sandbox.server import Server
 
-OTHERS_FOLDER = ("looks for the tests",)
-"""Cases about a folder that on a server holds the script."""
+ANY = [
+    case for case in (*HONEST, *HACKS, *INFRASTRUCTURE, *EXHAUSTION[2:7])
+    if case.name != "looks for the tests" and not case.is_idle
+]
+"""What may run on a server of ours: not what looks into a folder that holds the script there, and nothing slow."""
 HARMLESS = [
     case for case in (*HONEST, *HACKS) if not any(part in case.code for part in ("ctypes", "fd in range", "/tmp"))
 ]
@@ -99,31 +102,48 @@ def name(case: Case) -> str:
 # The same verdicts
 
 
-@pytest.mark.parametrize("case", [*HONEST, *HACKS, *INFRASTRUCTURE, *EXHAUSTION[2:7]], ids=name)
-def test_a_server_of_ours_gives_the_verdicts_of_the_local_judge(fusion: JudgePool, case: Case) -> None:
-    if case.name in OTHERS_FOLDER or "idle" in case.message:
-        pytest.skip("not so there, or slow and tested below")
-    verdict = fusion.judge(case.problem, case.code)
+def judged(pool: JudgePool, cases: list[Case]) -> dict[str, Verdict]:
+    """The verdicts by name, of programs that are handed in at once."""
+    futures = {case.name: pool.submit(case.problem, case.code) for case in cases}
+    return {name: future.result() for name, future in futures.items()}
+
+
+@pytest.fixture(scope="module")
+def by_fusion(fusion: JudgePool) -> dict[str, Verdict]:
+    return judged(fusion, ANY)
+
+
+@pytest.fixture(scope="module")
+def by_together(together: JudgePool) -> dict[str, Verdict]:
+    return judged(together, HARMLESS)
+
+
+@pytest.fixture(scope="module")
+def by_undrained(undrained: JudgePool) -> dict[str, Verdict]:
+    return judged(undrained, HARMLESS)
+
+
+@pytest.mark.parametrize("case", ANY, ids=name)
+def test_a_server_of_ours_gives_the_verdicts_of_the_local_judge(by_fusion: dict[str, Verdict], case: Case) -> None:
+    verdict = by_fusion[case.name]
     assert verdict.status in case.statuses, verdict
     assert case.message in verdict.message
     assert (verdict.backend, verdict.isolation) == ("remote", "sandbox-fusion")
 
 
 @pytest.mark.parametrize("case", HARMLESS, ids=name)
-def test_an_interpreter_gives_the_verdicts_of_the_local_judge(together: JudgePool, case: Case) -> None:
-    if case.name in OTHERS_FOLDER:
-        pytest.skip("the machine's own /tmp is seen there")
-    verdict = together.judge(case.problem, case.code)
+def test_an_interpreter_gives_the_verdicts_of_the_local_judge(by_together: dict[str, Verdict], case: Case) -> None:
+    verdict = by_together[case.name]
     assert verdict.status in case.statuses, verdict
     assert case.message in verdict.message
     assert (verdict.backend, verdict.isolation) == ("remote", "together")
 
 
 @pytest.mark.parametrize("case", HARMLESS, ids=name)
-def test_a_server_that_does_not_drain_pipes_gives_the_same_verdicts(undrained: JudgePool, case: Case) -> None:
-    if case.name in OTHERS_FOLDER:
-        pytest.skip("the script lies in the folder there")
-    verdict = undrained.judge(case.problem, case.code)
+def test_a_server_that_does_not_drain_pipes_gives_the_same_verdicts(
+    by_undrained: dict[str, Verdict], case: Case
+) -> None:
+    verdict = by_undrained[case.name]
     assert verdict.status in case.statuses, verdict
 
 
@@ -155,7 +175,8 @@ def test_functions_are_called_and_lists_and_trees_made(pool: JudgePool) -> None:
 )
 def test_each_way_to_fail_has_its_status(pool: JudgePool, code: str, status: str, words: str) -> None:
     problem = Problem(id="p", tests=[Test("2 3\n", "6\n")], limits=Limits(time_s=0.3, memory_mb=200))
-    verdict = pool.judge(problem, code)
+    with one_look():
+        verdict = pool.judge(problem, code)
     assert verdict.status == status, verdict
     assert words in verdict.message
 

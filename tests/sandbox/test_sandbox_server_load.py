@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,6 +17,8 @@ import pytest
 from processes import descendants, end, started, wait_until
 from sandbox_server import metrics, request, wire
 
+from dc_tools.core.records import Limits
+from dc_tools.sandbox.execution import program_wall_s
 from dc_tools.sandbox.judge import JudgePool, Program
 from dc_tools.sandbox.serve_http import Bounds
 from dc_tools.sandbox.server import Server
@@ -159,6 +162,19 @@ def test_a_client_that_does_not_take_its_answer_is_dropped(pool: JudgePool) -> N
         client.send(request("POST", "/run_code", body))
         wait_until(lambda: metrics(server.url).get('dc_sandbox_verdicts_total{status="OK"}') == 1)
         wait_until(lambda: metrics(server.url)["dc_sandbox_bytes"] == 0)
+
+
+def test_a_program_that_waits_is_run_again_on_a_busy_machine(
+    pool: JudgePool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cpu").write_text("some avg10=50.00 avg60=0.00 avg300=0.00 total=1\n")
+    monkeypatch.setattr("dc_tools.sandbox.judge.PRESSURE", str(tmp_path / "cpu"))
+    monkeypatch.setattr("dc_tools.sandbox.judge.REQUEUES", 1)
+    program = Program(code="import time\ntime.sleep(100)", limits=Limits(time_s=0.01))
+    began = time.monotonic()
+    (run,) = pool.submit_execute(program, [""]).result().runs
+    assert (run.status, run.idle) == ("TLE", True)
+    assert 2 <= (time.monotonic() - began) / program_wall_s(program.limits) < 2.9
 
 
 # The end
