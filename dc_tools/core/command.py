@@ -277,7 +277,7 @@ def _own_parameters(name: str, function: Callable[..., None]) -> list[inspect.Pa
             long = next((d for d in extra.param_decls if d.startswith("--")), f"--{parameter.name}")
             variable = long.split("/")[0][2:].replace("-", "_").upper()
             extra.show_envvar = False
-            extra.envvar = [f"{room}_{variable}", f"DC_{variable}"]
+            extra.envvar = extra.envvar or [f"{room}_{variable}", f"DC_{variable}"]
         parameters.append(parameter.replace(annotation=annotation, kind=inspect.Parameter.KEYWORD_ONLY))
     return parameters
 

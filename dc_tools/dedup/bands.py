@@ -81,7 +81,7 @@ def plan(threshold: float, metric: Metric, ratio: float = MIN_RATIO) -> Bands:
     least = 1 - MISS ** (1 / MAX_B)
     raise ValueError(
         f"{MAX_B} bands find pairs from a Jaccard similarity of {least:.3f} on; "
-        f"a {metric.value} of {threshold:g} allows {similarity:.3f}: raise the threshold or compare exactly"
+        f"{metric.value} at {threshold:g} allows {similarity:.3f}: raise the threshold or compare exactly"
     )
 
 

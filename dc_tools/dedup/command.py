@@ -22,7 +22,7 @@ from dc_tools.dedup.settings import (
 
 @command(
     "dc-dedup", content_flags=frozenset({"against", "embed_model"}), free_flags=frozenset({"index", "ray_address"}),
-    dropped="removed", resumable=False,
+    output_flags=frozenset({"index"}), dropped="removed", resumable=False,
 )
 def main(
     run: Run,
@@ -62,9 +62,11 @@ def main(
         float, typer.Option(min=0.0, max=1.0, help="Part of that record's N-grams; 0: a single one.")
     ] = NGRAM_SHARE,
     approx: Annotated[
-        bool, typer.Option("--approx", help="Candidates by MinHash in bands: fewer bytes a record, one in 10^6 missed.")
+        bool, typer.Option("--approx", help="Candidates by MinHash in bands, for texts of like size: fewer bytes.")
     ] = False,
-    backend: Annotated[Backend, typer.Option(help="What makes the sketches of --approx.")] = Backend.NATIVE,
+    backend: Annotated[
+        Backend, typer.Option(help="What makes the sketches of --approx.", envvar="DC_DEDUP_BACKEND")
+    ] = Backend.NATIVE,
     embed_model: Annotated[
         str | None, typer.Option(metavar="DIR", help="The sentence-transformers model of --metric embed.")
     ] = None,

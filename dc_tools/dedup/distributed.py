@@ -19,11 +19,11 @@ from dc_tools.dedup.arrays import Hashes, Ints, chunks
 from dc_tools.dedup.clusters import Clusters, Match, Results, find_clusters
 from dc_tools.dedup.components import Forest, among
 from dc_tools.dedup.evidence import Described, results_of
-from dc_tools.dedup.families import CutHeads
+from dc_tools.dedup.families import CutHeads, cut_elements, rounds
 from dc_tools.dedup.intake import Taken
 from dc_tools.dedup.join import Corpus, Flags, Meetings, Pairs, Rule, lower, meetings, upper
 from dc_tools.dedup.order import Order
-from dc_tools.dedup.prepare import Prepared, Recipe, make
+from dc_tools.dedup.prepare import Batch, Prepared, Recipe, make
 from dc_tools.dedup.search import marked, merged, of_texts, table_bits, table_row
 from dc_tools.dedup.settings import Twins
 from dc_tools.dedup.verify import picked, verified
@@ -39,7 +39,7 @@ RECORDS_A_PIECE = 256
 Reference = Any
 """To something on the cluster."""
 Known = tuple[Corpus, Rule, Flags, list[int]]
-"""What is known of all texts; the rule; which of them stand for their equals; the first of each block."""
+"""What is known of all texts; the rule; which of them are compared; the first of each block."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class ClusterFinder:
         self._blocks: list[Block] = []
         self._made: deque[tuple[Reference, list[Reference]]] = deque()
 
-    def prepared(self, batches: Iterator[list[str]], order: Order | None) -> Iterator[Prepared]:
+    def prepared(self, batches: Iterator[Batch], order: Order | None) -> Iterator[Prepared]:
         """What is made of each batch, in order; sets and entries stay on the cluster."""
         shared = cluster.share((self.recipe, order))
         waiting: deque[list[Reference]] = deque()
@@ -92,29 +92,32 @@ class ClusterFinder:
             sets, parts = self._made.popleft()
         self._blocks.append(Block(first, len(prepared.keys), sets, list(parts)))
 
-    def pairs(self, taken: Taken) -> Pairs:
-        """All pairs that match; see `ExactFinder.pairs`."""
+    def pairs(self, taken: Taken, chosen: Flags) -> Pairs:
+        """All pairs of the chosen texts that match; see `ExactFinder.pairs`."""
         rule, corpus = self.recipe.rule, taken.corpus
         assert rule is not None
-        is_first = taken.nodes == np.arange(len(taken.nodes))
-        known = cluster.share((corpus, rule, is_first, [block.first for block in self._blocks]))
+        known = cluster.share((corpus, rule, chosen, [block.first for block in self._blocks]))
         heads = [[block.parts[part] for block in self._blocks] for part in range(self._parts)]
         others: list[list[Reference]] = [[] for _ in heads]
         if not rule.heads_meet_heads:
-            others = self._elements_in_heads(heads, known)
-        found, slices = [], []
+            others = self._elements_in_heads(heads)
+        found, lots = [], []
         for mine, theirs in zip(heads, others, strict=True):
             met, *by_pair = cluster.start(_meet, known, self._parts, *mine, *theirs, results=1 + self._parts)
             found.append(met)
-            slices.append(by_pair)
-        tallied = [cluster.start(_tally, known, *of_pair)[0] for of_pair in zip(*slices, strict=True)]
+            lots.append(by_pair)
         leaders = [cluster.fetch(met) for met in found]
+        cut = cut_elements((met.cut for met in leaders), len(chosen))
+        counts = cluster.share(cut)
+        tallied = [cluster.start(_tally, known, counts, *lot)[0] for lot in zip(*lots, strict=True)]
         candidates = np.concatenate([*map(cluster.fetch, tallied), *(met.with_leaders for met in leaders)])
         pairs = self._verified(candidates, corpus, known)
-        cut = np.unique(np.concatenate([met.cut for met in leaders]))
-        return pairs if not len(cut) or rule.is_approximate else self._across(pairs, cut, heads, corpus, rule, known)
+        many = cut >= np.maximum(rule.shared(corpus.sizes.astype(np.int64)), 1)
+        if many.any() and not rule.is_approximate:
+            pairs = self._across(pairs, many, heads, corpus, rule, known)
+        return replace(pairs, cut=np.flatnonzero(cut))
 
-    def _elements_in_heads(self, heads: list[list[Reference]], known: Reference) -> list[list[Reference]]:
+    def _elements_in_heads(self, heads: list[list[Reference]]) -> list[list[Reference]]:
         """For each part, of each block the entries of elements that may be in some head."""
         entries = sum(cluster.fetch(count) for count in [cluster.start(_count, *part)[0] for part in heads])
         bits, part_bits = table_bits(entries), self.recipe.part_bits
@@ -145,17 +148,21 @@ class ClusterFinder:
         return Pairs(a, b, common, len(candidates))
 
     def _across(
-        self, pairs: Pairs, cut: Ints, heads: list[list[Reference]], corpus: Corpus, rule: Rule, known: Reference
+        self, pairs: Pairs, many: Flags, heads: list[list[Reference]], corpus: Corpus, rule: Rule, known: Reference
     ) -> Pairs:
         """With the pairs that share what very many heads share and are not yet of one group."""
-        groups = components_on_cluster(pairs, corpus.joinable)
-        chosen = cluster.share(cut)
-        entries = [cluster.start(_of_cut, known, chosen, *part)[0] for part in heads]
-        index = CutHeads(lambda part: cluster.fetch(entries[part]), self.recipe.part_bits, cut, groups, corpus, rule)
-        shared = cluster.share(index)
-        tasks = deque(cluster.start(_across, known, shared, block.first, block.sets)[0] for block in self._blocks)
-        while tasks:
-            candidates: Hashes = cluster.fetch(tasks.popleft())
+        chosen = cluster.share(many)
+        entries = [cluster.start(_of_chosen, known, chosen, *part)[0] for part in heads]
+        index = CutHeads(lambda part: cluster.fetch(entries[part]), self.recipe.part_bits, many, corpus, rule)
+        for start, stop in rounds(len(many)):
+            index.group(components_on_cluster(pairs, corpus.joinable))
+            shared = cluster.share(index)
+            found = [
+                cluster.start(_across, known, shared, block.first, start, stop, block.sets)[0]
+                for block in self._blocks
+                if block.first < stop and block.first + block.count > start
+            ]
+            candidates = np.concatenate([np.zeros(0, dtype=np.uint64), *map(cluster.fetch, found)])
             pairs = merged(pairs, self._verified(candidates, corpus, known))
         return pairs
 
@@ -226,7 +233,7 @@ def _clusters(twins: Twins, piece: _Piece) -> Clusters:
     return find_clusters(piece.records_of, piece.matches, results, piece.merits.__getitem__)
 
 
-def _make(shared: tuple[Recipe, Order | None], batch: list[str]) -> list[Any]:
+def _make(shared: tuple[Recipe, Order | None], batch: Batch) -> list[Any]:
     recipe, order = shared
     prepared = make(batch, recipe, order)
     return [replace(prepared, hashes=prepared.hashes[:0], entries=None), *_split(prepared)]
@@ -254,10 +261,10 @@ def _joined(entries: tuple[Hashes, ...], firsts: list[int], chosen: Flags) -> Ha
     return of_texts(np.concatenate([np.zeros(0, dtype=np.uint64), *numbered]), chosen)
 
 
-def _tally(known: Known, *found: Meetings) -> Hashes:
+def _tally(known: Known, cut: Ints, *found: Meetings) -> Hashes:
     """Candidates of the pairs whose meetings in all parts are given."""
     corpus, rule, _, _ = known
-    return Meetings.tally(found).candidates(corpus, rule)
+    return Meetings.tally(found).candidates(corpus, rule, cut)
 
 
 def _count(*entries: Hashes) -> int:
@@ -290,14 +297,15 @@ def _verify(known: Known, candidates: Hashes, *sets: tuple[Ints, Ints, Hashes]) 
     return verified(candidates, corpus, rule, lambda texts: picked(sizes, hashes, np.searchsorted(numbers, texts)))
 
 
-def _of_cut(known: Known, cut: Ints, *entries: Hashes) -> Hashes:
-    _, _, is_first, firsts = known
-    found = _joined(entries, firsts, is_first)
-    return found[np.isin(upper(found), cut)]
+def _of_chosen(known: Known, chosen: Flags, *entries: Hashes) -> Hashes:
+    _, _, among_all, firsts = known
+    return _joined(entries, firsts, among_all & chosen)
 
 
-def _across(known: Known, index: CutHeads, first: int, sets: tuple[Ints, Hashes]) -> Hashes:
-    """Candidates of a block with the heads of the index."""
-    is_first = known[2][first : first + len(sets[0])]
-    chosen = np.flatnonzero(is_first)
-    return np.concatenate([np.zeros(0, dtype=np.uint64), *index.candidates([(first + chosen, *picked(*sets, chosen))])])
+def _across(known: Known, index: CutHeads, first: int, start: int, stop: int, sets: tuple[Ints, Hashes]) -> Hashes:
+    """Candidates of a block, of its texts between two numbers, with the heads of the index."""
+    chosen = known[2]
+    numbers = np.arange(max(first, start), min(first + len(sets[0]), stop))
+    numbers = numbers[chosen[numbers]]
+    found = index.candidates([(numbers, *picked(*sets, numbers - first))])
+    return np.concatenate([np.zeros(0, dtype=np.uint64), *found])

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -13,7 +14,7 @@ from dc_tools.core.records import Checker, CheckerType, Mode, Struct, Test
 from dc_tools.dedup.arrays import Hashes, Ints
 from dc_tools.dedup.clusters import Results
 from dc_tools.dedup.programs import fingerprints
-from dc_tools.dedup.text import fold, tokenize
+from dc_tools.dedup.text import UNSPACED, fold, tokenize
 
 SHARED_TESTS = 3
 """Tests with equal input and output that count as evidence."""
@@ -21,8 +22,7 @@ SPAN_WORDS = 5000
 """Words at the head of each statement in which the common text is sought."""
 SPAN_CHARACTERS = 1 << 17
 """Characters at the head of each statement in which the common text is sought."""
-_PIECE = re.compile(r"\S+")
-_WORD = re.compile(r"\w+")
+_PIECE = re.compile(rf"[{UNSPACED}]|[^\s{UNSPACED}]+")
 _BASE = 0x9E3779B97F4A7C15
 _ZERO = np.zeros(1, dtype=np.uint64)
 _POWERS = np.cumprod(np.full(SPAN_WORDS, _BASE, dtype=np.uint64)) * np.uint64(pow(_BASE, -1, 1 << 64))
@@ -57,7 +57,7 @@ class Evidence(Struct):
     """`duplicate` or `contaminated`."""
     kept_id: str
     metric: str
-    """`exact` where the whole statements are equal, else `jaccard` or `containment`."""
+    """`exact` where the whole statements are equal, else what the score is: `jaccard`, `ngram`, ..."""
     score: float
     evidence: dict[str, Any]
     span: Span | None
@@ -130,22 +130,18 @@ def common_span(statement: str, other: str) -> Span | None:
 class _Words:
     """The words at a statement's head and their places in it.
 
-    Where folding moves characters, the place is that of the whitespace-separated piece that holds the word.
+    Where folding moves characters, the place is that of the piece, mostly what stands between blanks, with the word.
     """
 
     def __init__(self, statement: str) -> None:
-        folded = fold(statement)
+        folded = fold(statement[:SPAN_CHARACTERS])
         self._pieces: list[re.Match[str]] = []
-        if not folded.isascii() or len(folded) != len(statement):
-            words = []
-            for piece in _PIECE.finditer(statement):
-                found = _WORD.findall(fold(piece[0]))
-                words += found
-                self._pieces += [piece] * len(found)
-                if len(words) >= SPAN_WORDS:
-                    break
-            folded = " ".join(words)
-        self._tokens = tokenize([folded[:SPAN_CHARACTERS]], operators=False)
+        if folded.isascii() and len(folded) == len(statement[:SPAN_CHARACTERS]):
+            self._tokens = tokenize([folded], operators=False)
+        else:
+            pieces = list(islice(_PIECE.finditer(statement), SPAN_WORDS))
+            self._tokens = tokenize([fold(piece[0]) for piece in pieces], operators=False)
+            self._pieces = [pieces[i] for i in np.repeat(np.arange(len(pieces)), self._tokens.counts).tolist()]
         self.hashes = self._tokens.hashes()[:SPAN_WORDS]
 
     def start(self, word: int) -> int:

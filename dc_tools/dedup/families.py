@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 
 from dc_tools.dedup.arrays import Hashes, Ints, chunks, ranges
-from dc_tools.dedup.join import CHUNK, LOW, WORD, Corpus, Meetings, Rule, upper
+from dc_tools.dedup.join import CHUNK, LOW, WORD, Corpus, Flags, Meetings, Rule, upper
 from dc_tools.dedup.text import HASH_BITS
 from dc_tools.dedup.verify import AT_ONCE
 
@@ -17,29 +17,51 @@ Piece = tuple[Ints, Ints, Hashes]
 """Numbers of texts, their sizes, and the elements of their sets, one after another."""
 
 
+FIRST_ROUND = 32
+"""Texts that are compared with all heads before groups are joined anew; each round takes twice as many."""
+
+
+def rounds(count: int) -> Iterator[tuple[int, int]]:
+    """Ranges of `count` texts, each but the last twice as long as the one before."""
+    start, length = 0, FIRST_ROUND
+    while start < count:
+        yield start, min(start + length, count)
+        start, length = start + length, 2 * length
+
+
+def cut_elements(found: Iterable[Ints], texts: int) -> Ints:
+    """For each of `texts` how many elements of its head were cut, from all parts."""
+    return np.bincount(np.concatenate([np.zeros(0, dtype=np.int64), *found]), minlength=texts)
+
+
 class CutHeads:
-    """The heads of some texts by element and group."""
+    """The heads of some texts, by element and group."""
 
     def __init__(
-        self, part: Callable[[int], Hashes], part_bits: int, cut: Ints, groups: Ints, corpus: Corpus, rule: Rule
+        self, part: Callable[[int], Hashes], part_bits: int, chosen: Flags, corpus: Corpus, rule: Rule
     ) -> None:
-        """`part` gives the entries of all heads of a part; those of the texts `cut` are taken."""
+        """`part` gives the entries of all heads of a part; those of the chosen texts are taken, each its own group."""
         self._corpus, self._rule = corpus, rule
         self._shift = np.uint64(HASH_BITS - part_bits - 32)
+        keys, owners = [], []
+        for number in range(1 << part_bits):
+            entries = part(number)
+            entries = entries[chosen[upper(entries)]]
+            keys.append((entries >> WORD) | np.uint64(number << 32))
+            owners.append(upper(entries))
+        self._keys, place = np.unique(np.concatenate(keys), return_inverse=True)
+        self._places, self._owners = place.astype(np.uint64) << WORD, np.concatenate(owners)
+        self.group(np.arange(len(chosen)))
+
+    def group(self, groups: Ints) -> None:
+        """From now on only pairs of texts of two groups are looked at; `groups` gives that of each text."""
         self._texts = np.argsort(groups, kind="stable")
         ordered = groups[self._texts]
         self._first = np.searchsorted(ordered, groups, side="left").astype(np.uint64)
         self._last = np.searchsorted(ordered, groups, side="right").astype(np.uint64)
         labels = np.empty(len(groups), dtype=np.uint64)
         labels[self._texts] = np.arange(len(groups), dtype=np.uint64)
-        keys, owners = [], []
-        for number in range(1 << part_bits):
-            entries = part(number)
-            entries = entries[np.isin(upper(entries), cut)]
-            keys.append((entries >> WORD) | np.uint64(number << 32))
-            owners.append(labels[upper(entries)])
-        self._keys, place = np.unique(np.concatenate(keys), return_inverse=True)
-        self._entries = np.sort((place.astype(np.uint64) << WORD) | np.concatenate(owners))
+        self._entries = np.sort(self._places | labels[self._owners])
 
     def candidates(self, pieces: Iterable[Piece]) -> Iterator[Hashes]:
         """Pairs, across groups, of a text whose head is here and one of the `pieces`, many at a time."""

@@ -13,10 +13,10 @@ import numpy as np
 from dc_tools.core.parallel import Workers
 from dc_tools.core.records import Line, Problem, Status
 from dc_tools.dedup.arrays import Hashes, Ints
-from dc_tools.dedup.join import Corpus, Pairs
+from dc_tools.dedup.join import Corpus, Flags, Pairs
 from dc_tools.dedup.order import SAMPLE, Order
 from dc_tools.dedup.overlap import Overlaps
-from dc_tools.dedup.prepare import Prepared, Recipe, finish, prepare
+from dc_tools.dedup.prepare import Batch, Prepared, Recipe, finish, prepare
 from dc_tools.dedup.references import References
 from dc_tools.dedup.settings import Keep, Settings
 from dc_tools.dedup.spool import Lines, scratch
@@ -42,20 +42,25 @@ class Taken:
     overlaps: Overlaps
     """Records whose statements have a reference's n-grams."""
 
+    def firsts(self) -> Flags:
+        """The texts that stand for all that have the same set."""
+        found: Flags = self.nodes == np.arange(len(self.nodes))
+        return found
+
 
 class Finder(Protocol):
     """Finds the pairs of texts that match by one metric."""
 
     recipe: Recipe
 
-    def prepared(self, batches: Iterator[list[str]], order: Order | None) -> Iterator[Prepared]:
+    def prepared(self, batches: Iterator[Batch], order: Order | None) -> Iterator[Prepared]:
         """What is made of each batch of statements, in order."""
 
     def add(self, first: int, prepared: Prepared) -> None:
         """Keep what is needed of the texts from number `first` on."""
 
-    def pairs(self, taken: Taken) -> Pairs:
-        """All pairs of texts that stand for their node and match."""
+    def pairs(self, taken: Taken, chosen: Flags) -> Pairs:
+        """All pairs of chosen texts that match."""
 
 
 def take(
@@ -78,12 +83,14 @@ def take(
                 merits.append(0)
             yield from index.prepared()
 
-    def statements() -> Iterator[str]:
+    def of_references() -> Iterator[str]:
         for line, described in references.unprepared(recipe):
             lines.add(line)
             merits.append(0)
             yield described.statement
         borders.append(len(lines))
+
+    def of_records() -> Iterator[str]:
         for line, record in records:
             lines.add(line)
             merits.append(_merit(record, settings.keep))
@@ -92,7 +99,11 @@ def take(
     keys, digests, sizes = [_NONE], [_NONE], [np.zeros(0, dtype=np.int32)]
     overlaps: list[tuple[int, Overlaps]] = []
     first = 0
-    for prepared in _made(known(), batches(statements(), settings.batch), finder, workers):
+    given = chain(
+        (Batch(some, are_records=False) for some in batches(of_references(), settings.batch)),
+        (Batch(some) for some in batches(of_records(), settings.batch)),
+    )
+    for prepared in _made(known(), given, finder, workers):
         finder.add(first, prepared)
         keys.append(prepared.keys)
         digests.append(prepared.digests)
@@ -102,25 +113,24 @@ def take(
         first += len(prepared.keys)
     lines.flush()
     nodes, corpus = _corpus(np.concatenate(digests), np.concatenate(sizes), borders[0])
-    met = Overlaps.joined(overlaps).from_record(borders[0])
-    return Taken(borders[0], lines, np.concatenate(keys), nodes, merits, corpus, met)
+    return Taken(borders[0], lines, np.concatenate(keys), nodes, merits, corpus, Overlaps.joined(overlaps))
 
 
 def _made(
-    known: Iterator[Prepared], statements: Iterator[list[str]], finder: Finder, workers: Workers
+    known: Iterator[Prepared], batches: Iterator[Batch], finder: Finder, workers: Workers
 ) -> Iterator[Prepared]:
     """All batches in order, those that were prepared before first. The order of shingles is learned from the first."""
     order, recipe = None, finder.recipe
     if recipe.needs_order:
-        sample: list[Prepared | list[str]] = []
+        sample: list[Prepared | Batch] = []
         count = 0
-        pieces: Iterator[Prepared | list[str]] = chain(known, statements)
+        pieces: Iterator[Prepared | Batch] = chain(known, batches)
         for piece in pieces:
             sample.append(piece)
-            count += len(piece.keys if isinstance(piece, Prepared) else piece)
+            count += len(piece.keys if isinstance(piece, Prepared) else piece.statements)
             if count >= SAMPLE:
                 break
-        anew = iter([piece for piece in sample if isinstance(piece, list)])
+        anew = [piece for piece in sample if isinstance(piece, Batch)]
         found = workers.map(partial(prepare, recipe=recipe), anew)
         first = [piece if isinstance(piece, Prepared) else next(found) for piece in sample]
         order = Order.learn(np.concatenate([_NONE, *(piece.hashes for piece in first)]))
@@ -128,7 +138,7 @@ def _made(
             yield finish(first.pop(0), recipe, order)
     for prepared in known:
         yield finish(prepared, recipe, order)
-    yield from finder.prepared(statements, order)
+    yield from finder.prepared(batches, order)
 
 
 def _corpus(digests: Hashes, sizes: Any, references: int) -> tuple[Ints, Corpus]:

@@ -11,7 +11,7 @@ worked at one after another from a disk, or at once on many machines; the counts
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -109,6 +109,8 @@ class Pairs:
     """How many pairs had to be verified."""
     cosines: npt.NDArray[np.float64] | None = None
     """The score of each, where vectors are compared."""
+    cut: Ints = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    """Texts that were not compared with all they match, but with enough to be connected with them."""
 
 
 @dataclass(frozen=True)
@@ -145,10 +147,12 @@ class Meetings:
         pairs, times = np.split(self.pairs[order], ends[:-1]), np.split(self.times[order], ends[:-1])
         return [Meetings(*each) for each in zip(pairs, times, strict=True)]
 
-    def candidates(self, corpus: Corpus, rule: Rule) -> Hashes:
-        """The pairs that met often enough."""
-        sizes = corpus.sizes
-        wanted = rule.wanted(sizes[lower(self.pairs)].astype(np.int64), sizes[upper(self.pairs)].astype(np.int64))
+    def candidates(self, corpus: Corpus, rule: Rule, cut: Ints | None = None) -> Hashes:
+        """The pairs that met often enough; of the smaller text's head so many elements, its `cut`, could not meet."""
+        a, b = lower(self.pairs), upper(self.pairs)
+        wanted = rule.wanted(corpus.sizes[a].astype(np.int64), corpus.sizes[b].astype(np.int64))
+        if cut is not None:
+            wanted = np.maximum(wanted - cut[np.where(corpus.ranks[a] < corpus.ranks[b], a, b)], 1)
         return self.pairs[self.times >= wanted]
 
 
@@ -179,7 +183,7 @@ class Met:
     with_leaders: Hashes
     """Pairs of a leader and another head with which it shares an element that more than `LONG_RUN` heads have."""
     cut: Ints
-    """Texts whose heads have such an element: their pairs by it are not among the meetings."""
+    """The text of each head's every such element: no meetings are made of it."""
 
 
 def meetings(heads: Hashes, others: Hashes | None, corpus: Corpus, rule: Rule, lots: int) -> Met:
@@ -201,7 +205,7 @@ def meetings(heads: Hashes, others: Hashes | None, corpus: Corpus, rule: Rule, l
         keys = index >> WORD
         start, times = _found(keys, heads[short] >> WORD)
     met = _tallied(heads[short], index, start, times, corpus, rule, others is None)
-    return Met(met.slices(lots), _stars(heads[is_long], corpus), np.unique(upper(heads[is_long])))
+    return Met(met.slices(lots), _stars(heads[is_long], corpus), upper(heads[is_long]))
 
 
 def _runs(keys: Hashes) -> tuple[Ints, Ints]:

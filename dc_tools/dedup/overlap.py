@@ -65,11 +65,6 @@ class Overlaps:
         others = (np.concatenate([getattr(found, name) for _, found in parts]) for name in names)
         return Overlaps(np.concatenate([found.records + first for first, found in parts]), *others)
 
-    def from_record(self, first: int) -> "Overlaps":
-        """Those of the records numbered `first` or above."""
-        chosen = self.records >= first
-        return Overlaps(self.records[chosen], self.references[chosen], self.common[chosen], self.shares[chosen])
-
     def best(self) -> "Overlaps":
         """Each record's best pair: most n-grams in common, then the larger share, then the first reference."""
         order = np.lexsort((self.references, -self.shares, -self.common, self.records))

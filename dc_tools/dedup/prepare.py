@@ -73,14 +73,23 @@ class Prepared:
     """References whose n-grams the statements have."""
 
 
-def make(statements: list[str], recipe: Recipe, order: Order | None) -> Prepared:
-    """All that is made of at most `BATCH_TEXTS` statements."""
-    return finish(prepare(statements, recipe), recipe, order)
+@dataclass(frozen=True)
+class Batch:
+    """At most `BATCH_TEXTS` statements."""
+
+    statements: list[str]
+    are_records: bool = True
+    """Whether they are compared with the n-grams of references."""
 
 
-def prepare(statements: list[str], recipe: Recipe) -> Prepared:
+def make(batch: Batch, recipe: Recipe, order: Order | None) -> Prepared:
+    """All that is made of a batch."""
+    return finish(prepare(batch, recipe), recipe, order)
+
+
+def prepare(batch: Batch, recipe: Recipe) -> Prepared:
     """What needs no order of shingles: fold, cut and shingle."""
-    folded = [fold(statement) for statement in statements]
+    folded = [fold(statement) for statement in batch.statements]
     bodies = [body_of(text) for text in folded]
     keys = [xxhash.xxh3_64_intdigest(text) or 1 if text else 0 for text in map(squeezed, folded)]
     sizes, hashes = shingle_sets(bodies, recipe.unit, recipe.shingle)
@@ -93,7 +102,7 @@ def prepare(statements: list[str], recipe: Recipe) -> Prepared:
 
         bags = word_bags(bodies)
     overlaps = None
-    if recipe.ngrams:
+    if recipe.ngrams and batch.are_records:
         overlaps = recipe.ngrams.index.matches(folded, recipe.ngram_share)
     return Prepared(np.array(keys, np.uint64), np.array(digests, np.uint64), sizes, hashes, None, bags, overlaps)
 

@@ -24,7 +24,7 @@ from dc_tools.core.records import Line, Struct, encode
 from dc_tools.core.targets import resolved
 from dc_tools.dedup.evidence import Described
 from dc_tools.dedup.overlap import NgramIndex
-from dc_tools.dedup.prepare import Prepared, Recipe, prepare
+from dc_tools.dedup.prepare import Batch, Prepared, Recipe, prepare
 from dc_tools.dedup.settings import Settings, Unit
 from dc_tools.dedup.text import batches, fold
 
@@ -237,7 +237,7 @@ def write_index(stream: IO[bytes], files: list[str], header: Header, batch: int)
     with ZipFile(stream, "w") as archive:
         with archive.open(_member("hashes"), "w", force_zip64=True) as member:
             for statements in batches(_statements(files), batch):
-                prepared = prepare(statements, recipe)
+                prepared = prepare(Batch(statements), recipe)
                 member.write(prepared.hashes.data)
                 made.append(Prepared(prepared.keys, prepared.digests, prepared.sizes, prepared.hashes[:0]))
         with archive.open(_member("records.jsonl"), "w", force_zip64=True) as member:

@@ -1,31 +1,19 @@
 """The account of each removal: found from the decisions here, written out from the texts in the workers."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 
 from dc_tools.core.parallel import Workers
 from dc_tools.core.records import Line
-from dc_tools.dedup.clusters import Cluster
+from dc_tools.dedup.decide import Decisions
 from dc_tools.dedup.evidence import Described, Evidence, explain
 from dc_tools.dedup.intake import Taken
 from dc_tools.dedup.matches import EXACT, NGRAM, Likeness, Matches
+from dc_tools.dedup.settings import Settings
 
 CONTAMINATED, DUPLICATE = "contaminated", "duplicate"
 EXPLAINED_AT_ONCE = 32
-
-
-@dataclass(frozen=True)
-class Decisions:
-    """What becomes of the records, by number."""
-
-    contaminated: dict[int, int]
-    """Record -> the reference whose text it matches."""
-    overlapping: dict[int, tuple[int, int, float]] = field(default_factory=dict)
-    """Record -> the reference whose n-grams it has, how many, and their share."""
-    clusters: list[Cluster] = field(default_factory=list)
-    ngram: int | None = None
-    """Words of an n-gram."""
 
 
 @dataclass(frozen=True)
@@ -42,15 +30,19 @@ class Removal:
     against: str | None = None
 
 
-def evidence(decisions: Decisions, matches: Matches, taken: Taken, workers: Workers) -> Iterator[Evidence]:
+def evidence(
+    decisions: Decisions, matches: Matches, taken: Taken, settings: Settings, workers: Workers
+) -> Iterator[Evidence]:
     """The account of each removed record, in the order of the records."""
-    removals = _removals(decisions, matches, taken)
+    removals = _removals(decisions, matches, taken, settings)
     batches = iter(lambda: list(islice(removals, EXPLAINED_AT_ONCE)), [])
     for explained in workers.map(_explained, batches):
         yield from explained
 
 
-def _removals(decisions: Decisions, matches: Matches, taken: Taken) -> Iterator[Removal]:
+def _removals(
+    decisions: Decisions, matches: Matches, taken: Taken, settings: Settings
+) -> Iterator[Removal]:
     cluster_of = {record: each for each in decisions.clusters for record in each.members if record != each.kept}
     for record in sorted([*decisions.contaminated, *decisions.overlapping, *cluster_of]):
         cluster = cluster_of.get(record)
@@ -65,7 +57,7 @@ def _removals(decisions: Decisions, matches: Matches, taken: Taken) -> Iterator[
             likeness = _likeness(matches, taken, record, reference)
         else:
             reference, common, share = decisions.overlapping[record]
-            measures = {"ngram": {"words": decisions.ngram, "common": common, "of_reference": share}}
+            measures = {"ngram": {"words": settings.ngram, "common": common, "of_reference": share}}
             likeness = Likeness(NGRAM, share, measures)
         file = taken.lines.line(reference).file
         yield Removal(CONTAMINATED, *_raw(taken, record, reference), likeness, against=file)

@@ -13,12 +13,12 @@ from dc_tools.dedup.arrays import Hashes, Ints
 from dc_tools.dedup.bands import plan
 from dc_tools.dedup.components import Forest, among
 from dc_tools.dedup.evidence import Described
-from dc_tools.dedup.families import CutHeads, Piece
+from dc_tools.dedup.families import CutHeads, Piece, cut_elements, rounds
 from dc_tools.dedup.intake import Finder, Taken
 from dc_tools.dedup.join import Corpus, Flags, Meetings, Met, Pairs, Rule, meetings, upper
 from dc_tools.dedup.order import Order
 from dc_tools.dedup.overlap import Ngrams
-from dc_tools.dedup.prepare import Entries, Prepared, Recipe, entries, make, prepare
+from dc_tools.dedup.prepare import Batch, Entries, Prepared, Recipe, entries, make, prepare
 from dc_tools.dedup.settings import Metric, Settings
 from dc_tools.dedup.spool import Sets, Shuffle, scratch
 from dc_tools.dedup.text import BATCH_TEXTS, HASH_BITS, batches
@@ -65,7 +65,7 @@ class LocalFinder:
     def __init__(self, recipe: Recipe, workers: Workers) -> None:
         self.recipe, self._workers = recipe, workers
 
-    def prepared(self, batches: Iterator[list[str]], order: Order | None) -> Iterator[Prepared]:
+    def prepared(self, batches: Iterator[Batch], order: Order | None) -> Iterator[Prepared]:
         """What is made of each batch, in order."""
         return self._workers.map(partial(make, recipe=self.recipe, order=order), batches)
 
@@ -76,6 +76,7 @@ class ExactFinder(LocalFinder):
     def __init__(self, recipe: Recipe, workers: Workers, stack: ExitStack) -> None:
         super().__init__(recipe, workers)
         self._stack = stack
+        self._others: Shuffle | None = None
         self._sets = Sets(stack.enter_context(scratch()))
         self._heads = Shuffle(stack.enter_context(scratch()), 1 << recipe.part_bits)
 
@@ -84,37 +85,38 @@ class ExactFinder(LocalFinder):
         self._sets.add(prepared.sizes, prepared.hashes)
         self._heads.append(_entries(prepared), first)
 
-    def pairs(self, taken: Taken) -> Pairs:
-        """All pairs that match.
+    def pairs(self, taken: Taken, chosen: Flags) -> Pairs:
+        """All pairs of the chosen texts that match.
 
-        Where very many heads share an element, the texts that match their leader are of its group at once, and only
-        pairs across groups are looked at: of a million texts that are nearly equal each is compared with one, and the
-        pairs found are then enough to connect what matches, not all there are.
+        Where very many heads share an element, it is left out at first, and the texts that match their leader are of
+        its group at once. Then only pairs across groups are looked at, and what matches joins groups: of a million
+        texts that are nearly equal each is compared with few, and the pairs found are then enough to connect what
+        matches, not all there are. `Pairs.cut` tells of which texts that is so.
         """
         self._sets.flush()
         self._heads.flush()
         rule, corpus = _rule(self.recipe), taken.corpus
-        is_first = taken.nodes == np.arange(len(taken.nodes))
 
         def heads(part: int) -> Hashes:
-            return of_texts(self._heads.part(part), is_first)
+            return of_texts(self._heads.part(part), chosen)
 
-        others = None
-        if not rule.heads_meet_heads:
-            others = elements_in_heads(self._sets, self._heads, self.recipe, self._stack)
+        if self._others is None and not rule.heads_meet_heads:
+            self._others = elements_in_heads(self._sets, self._heads, self.recipe, self._stack)
+        others = self._others
         found = [
-            meetings(heads(part), of_texts(others.part(part), is_first) if others else None, corpus, rule, LOTS)
+            meetings(heads(part), of_texts(others.part(part), chosen) if others else None, corpus, rule, LOTS)
             for part in range(self._heads.parts)
         ]
-        pairs = verified(_candidates(found, corpus, rule), corpus, rule, self._sets.gather)
-        cut = np.unique(np.concatenate([met.cut for met in found]))
-        if not len(cut):
-            return pairs
-        groups = Forest.of(*among(pairs, corpus.joinable)).labels(len(is_first))
-        index = CutHeads(heads, self.recipe.part_bits, cut, groups, corpus, rule)
-        for candidates in index.candidates(_pieces(self._sets, is_first)):
-            pairs = merged(pairs, verified(candidates, corpus, rule, self._sets.gather))
-        return pairs
+        cut = cut_elements((met.cut for met in found), len(chosen))
+        pairs = verified(_candidates(found, corpus, rule, cut), corpus, rule, self._sets.gather)
+        many = cut >= np.maximum(rule.shared(corpus.sizes.astype(np.int64)), 1)
+        if many.any():
+            index = CutHeads(heads, self.recipe.part_bits, many, corpus, rule)
+            for start, stop in rounds(len(chosen)):
+                index.group(groups_of(pairs, corpus))
+                for candidates in index.candidates(_pieces(self._sets, chosen, start, stop)):
+                    pairs = merged(pairs, verified(candidates, corpus, rule, self._sets.gather))
+        return replace(pairs, cut=np.flatnonzero(cut))
 
 
 class BandFinder(LocalFinder):
@@ -128,20 +130,27 @@ class BandFinder(LocalFinder):
         """Set the keys aside."""
         self._keys.append(_entries(prepared), first)
 
-    def pairs(self, taken: Taken) -> Pairs:
-        """All pairs that share a key and match. Where very many texts share one, each is compared with the largest."""
+    def pairs(self, taken: Taken, chosen: Flags) -> Pairs:
+        """All pairs of the chosen texts that share a key and match. Where very many share one, each is compared with
+        the largest only (`Pairs.cut`)."""
         self._keys.flush()
         rule, corpus, recipe = _rule(self.recipe), taken.corpus, self.recipe
-        is_first = taken.nodes == np.arange(len(taken.nodes))
-        parts = (of_texts(self._keys.part(part), is_first) for part in range(self._keys.parts))
+        parts = (of_texts(self._keys.part(part), chosen) for part in range(self._keys.parts))
         found = [meetings(keys, None, corpus, rule, LOTS) for keys in parts]
 
         def gather(numbers: Ints) -> tuple[Ints, Hashes]:
             statements = (taken.lines.line(number).decode(Described).statement for number in numbers.tolist())
-            made = [prepare(batch, replace(recipe, ngrams=None)) for batch in batches(statements, BATCH_TEXTS)]
+            made = [prepare(Batch(some, are_records=False), recipe) for some in batches(statements, BATCH_TEXTS)]
             return np.concatenate([each.sizes for each in made]), np.concatenate([each.hashes for each in made])
 
-        return verified(_candidates(found, corpus, rule), corpus, rule, gather)
+        cut = cut_elements((met.cut for met in found), len(chosen))
+        pairs = verified(_candidates(found, corpus, rule, cut), corpus, rule, gather)
+        return replace(pairs, cut=np.flatnonzero(cut))
+
+
+def groups_of(pairs: Pairs, corpus: Corpus) -> Ints:
+    """For each text the lowest of those that pairs of records connect it with."""
+    return Forest.of(*among(pairs, corpus.joinable)).labels(len(corpus.sizes))
 
 
 def _entries(prepared: Prepared) -> Entries:
@@ -160,16 +169,16 @@ def of_texts(entries: Hashes, chosen: Flags) -> Hashes:
     return found
 
 
-def _candidates(found: list[Met], corpus: Corpus, rule: Rule) -> Hashes:
+def _candidates(found: list[Met], corpus: Corpus, rule: Rule, cut: Ints) -> Hashes:
     """The pairs that met often enough in all parts, and those of the leaders."""
     lots = zip(*(met.meetings for met in found), strict=True)
-    tallied = [Meetings.tally(lot).candidates(corpus, rule) for lot in lots]
+    tallied = [Meetings.tally(lot).candidates(corpus, rule, cut) for lot in lots]
     return np.concatenate([*tallied, *(met.with_leaders for met in found)])
 
 
-def _pieces(sets: Sets, chosen: Flags) -> Iterator[Piece]:
-    """The chosen sets in order, some at a time."""
-    for first, sizes, hashes in sets.pieces():
+def _pieces(sets: Sets, chosen: Flags, start: int, stop: int) -> Iterator[Piece]:
+    """The chosen sets of a range in order, some at a time."""
+    for first, sizes, hashes in sets.pieces(start, stop):
         numbers = np.arange(first, first + len(sizes))
         mine = chosen[numbers]
         yield numbers[mine], sizes[mine], hashes[np.repeat(mine, sizes)]
@@ -182,7 +191,7 @@ def merged(first: Pairs, second: Pairs) -> Pairs:
     order = np.lexsort((b, a))
     a, b, common = a[order], b[order], common[order]
     is_new = np.concatenate([[True], (a[1:] != a[:-1]) | (b[1:] != b[:-1])])[: len(a)]
-    return Pairs(a[is_new], b[is_new], common[is_new], first.candidates + second.candidates)
+    return Pairs(a[is_new], b[is_new], common[is_new], first.candidates + second.candidates, cut=first.cut)
 
 
 def elements_in_heads(sets: Sets, heads: Shuffle, recipe: Recipe, stack: ExitStack) -> Shuffle:

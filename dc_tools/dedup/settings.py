@@ -93,7 +93,8 @@ class Settings:
             raise UsageError("--backend datasketch needs --approx")
         if (self.metric is Metric.EMBED) != bool(self.embed_model):
             raise UsageError("--metric embed and --embed-model need each other")
-        if self.ngram and not self.against and not self.index:
-            raise UsageError("--ngram needs --against")
+        for name, value in (("--ngram", self.ngram), ("--index", self.index)):
+            if value and not self.against:
+                raise UsageError(f"{name} needs --against")
         if self.on_cluster and not self.metric.is_of_sets:
             raise UsageError(f"--ray-address does not go with --metric {self.metric.value}")

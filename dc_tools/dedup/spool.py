@@ -5,7 +5,7 @@ import struct
 import tempfile
 from array import array
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import numpy as np
 
@@ -71,8 +71,13 @@ class Scratch:
 
 @contextmanager
 def scratch() -> Iterator[Scratch]:
-    """One in TMPDIR."""
-    with tempfile.TemporaryFile(prefix="dc-dedup-", buffering=0) as file:
+    """One in TMPDIR. Errors: `CannotRun` where that is no folder to write to."""
+    place = os.environ.get("TMPDIR") or tempfile.gettempdir()
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(tempfile.TemporaryFile(prefix="dc-dedup-", buffering=0, dir=place))
+        except OSError as error:
+            raise CannotRun(f"{place}: {error.strerror}: TMPDIR must hold a copy of the input") from error
         yield Scratch(file.fileno())
 
 
@@ -157,12 +162,13 @@ class Sets:
         places = zip(starts[numbers[first]].tolist(), starts[numbers[last] + 1].tolist(), strict=True)
         return sizes, np.concatenate([self._scratch.words(start, stop - start) for start, stop in places])
 
-    def pieces(self) -> Iterator[tuple[int, Ints, Hashes]]:
-        """All sets in order, some at a time: the number of the first, their sizes and elements."""
-        starts = self._ends()
-        sizes = np.diff(starts)
-        for start, stop in chunks(sizes, READ_AT_A_TIME, len(sizes)):
-            yield start, sizes[start:stop], self._scratch.words(int(starts[start]), int(starts[stop] - starts[start]))
+    def pieces(self, first: int = 0, last: int | None = None) -> Iterator[tuple[int, Ints, Hashes]]:
+        """The sets of a range in order, some at a time: the number of the first, their sizes and elements."""
+        ends = self._ends()[first : None if last is None else last + 1]
+        sizes = np.diff(ends)
+        for start, stop in chunks(sizes, READ_AT_A_TIME, max(len(sizes), 1)):
+            words = self._scratch.words(int(ends[start]), int(ends[stop] - ends[start]))
+            yield first + start, sizes[start:stop], words
 
     def _ends(self) -> Ints:
         if self._starts is None or len(self._sizes) > 1:

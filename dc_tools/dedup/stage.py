@@ -12,14 +12,14 @@ import numpy as np
 from dc_tools.core.parallel import Workers
 from dc_tools.core.records import Line, Problem
 from dc_tools.core.run import Dropped, Kept, Outcome
-from dc_tools.dedup.clusters import Clusters, Results, find_clusters
+from dc_tools.dedup.clusters import Results
+from dc_tools.dedup.decide import Decisions, decide
 from dc_tools.dedup.evidence import Described, Evidence, results_of
 from dc_tools.dedup.intake import Taken, take
-from dc_tools.dedup.matches import Matches, Residents, contaminated_records, overlapping_records
 from dc_tools.dedup.overlap import Ngrams
 from dc_tools.dedup.prepare import Recipe
 from dc_tools.dedup.references import References, open_references
-from dc_tools.dedup.removals import CONTAMINATED, DUPLICATE, Decisions, evidence
+from dc_tools.dedup.removals import CONTAMINATED, DUPLICATE, evidence
 from dc_tools.dedup.search import finder_for
 from dc_tools.dedup.settings import Settings, Twins
 
@@ -40,23 +40,17 @@ def deduplicate(
         workers = stack.enter_context(Workers(settings.workers))
         finder = finder_for(settings, workers, stack, _ngrams(references, settings, stack))
         taken = take(references, records, settings, finder, workers, stack)
-        pairs = finder.pairs(taken)
-        matches = Matches(pairs, taken.corpus.sizes, settings)
         read = _reader(taken)
-        results = _results(read, settings)
-        by_text = contaminated_records(matches, taken, results)
-        by_ngrams = {r: found for r, found in overlapping_records(taken, results).items() if r not in by_text}
-        contaminated = {*by_text, *by_ngrams}
-        found = _clusters(matches, taken, contaminated, results, settings)
+        matches, decisions, candidates = decide(finder, taken, settings, _results(read, settings))
+        vetoed = sorted(decisions.vetoed)
         facts["against"] = references.facts()
         facts["dedup"] = {
             "references": taken.references, "distinct": len(np.unique(taken.nodes[taken.nodes >= 0])),
-            "candidates": pairs.candidates, "pairs": len(matches), "contaminated": len(contaminated),
-            "clusters": len(found.clusters), "vetoed": len(found.vetoed),
-            "vetoed_pairs": [[read(a).id, read(b).id] for a, b in sorted(found.vetoed)[:NAMED_VETOES]],
+            "candidates": candidates, "pairs": len(matches), "contaminated": len(decisions.leaving),
+            "clusters": len(decisions.clusters), "vetoed": len(vetoed),
+            "vetoed_pairs": [[read(a).id, read(b).id] for a, b in vetoed[:NAMED_VETOES]],
         }
-        decisions = Decisions(by_text, by_ngrams, found.clusters, settings.ngram)
-        yield from _outcomes(decisions, taken, evidence(decisions, matches, taken, workers))
+        yield from _outcomes(decisions, taken, evidence(decisions, matches, taken, settings, workers))
 
 
 def summary(facts: dict[str, Any]) -> str:
@@ -76,23 +70,6 @@ def _ngrams(references: References, settings: Settings, stack: ExitStack) -> Ngr
     if settings.on_cluster:
         return found
     return found.save(Path(stack.enter_context(TemporaryDirectory(prefix="dc-dedup-"))))
-
-
-def _clusters(
-    matches: Matches, taken: Taken, leave_out: set[int], results: Callable[[int], Results], settings: Settings
-) -> Clusters:
-    """Clusters of the records that are not contaminated."""
-    residents = Residents(taken.nodes, taken.references)
-    near = {*residents.nodes(at_least=2), *matches.nodes()}
-    left = {node: [r for r in residents.of(node) if r not in leave_out] for node in near}
-    edges = matches.among(left.get)
-    matched = {node for edge in edges for node in (edge.a, edge.b)}
-    concerned = {node: records for node, records in left.items() if len(records) > 1 or node in matched}
-    if settings.on_cluster:
-        from dc_tools.dedup.distributed import clusters_on_cluster
-
-        return clusters_on_cluster(concerned, edges, taken, settings.twins)
-    return find_clusters(concerned, edges, results, taken.merits.__getitem__)
 
 
 def _outcomes(decisions: Decisions, taken: Taken, accounts: Iterator[Evidence]) -> Iterator[Outcome]:

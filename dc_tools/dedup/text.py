@@ -6,6 +6,7 @@ count in the exact hash of the whole statement, never in a shingle.
 """
 
 import re
+import string
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -32,7 +33,6 @@ _SIGNS = {
 }
 _SIGN = re.compile(f"[{''.join(_SIGNS)}]")
 _RAISED = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿⁱ]+")
-_TAGS = re.compile(r"<sup>(.*?)</sup>")
 _COMMANDS = {
     "leq": "<=", "le": "<=", "leqslant": "<=", "geq": ">=", "ge": ">=", "geqslant": ">=", "neq": "!=", "ne": "!=",
     "lt": "<", "gt": ">", "times": "*", "cdot": "*", "ldots": "...", "dots": "...", "cdots": "...", "left": "",
@@ -54,12 +54,18 @@ _HEADING = re.compile(
 )
 _WORD_CHARACTER = re.compile(r"\w")
 _FOREIGN_SIGN = re.compile(r"[^\x00-\x7f\w]")
-_UNSPACED = re.compile("([\u0e00-\u0eff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff])")
+UNSPACED = "\u0e00-\u0eff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+"""Characters of scripts that are written without spaces: a word each."""
+_UNSPACED = re.compile(f"([{UNSPACED}])")
 
 _IS_SIGN = np.array([chr(c) in "-+*/%<>=^&|!" for c in range(256)])
 _IS_BLANK = np.array([c in b" \t" for c in range(256)])
 _IS_SPACE = np.array([c < 128 and chr(c).isspace() for c in range(256)])
 LONGEST_OPERATOR = 3
+_IS_QUOTE = np.array([chr(c) in "'\"`" for c in range(256)])
+_IS_PUNCTUATION = np.array([chr(c) in string.punctuation.replace("_", "") for c in range(256)])
+LONG_WORD = 64
+"""Bytes of a word that are hashed for many words at once; the rest of a longer one is hashed by itself."""
 _WORD_BYTES = bytes(c if c >= 128 or chr(c).isalnum() or c == ord("_") else 32 for c in range(256))
 _BLANKED = bytes(32 if chr(c).isspace() and c < 128 else c for c in range(256))
 _ODD_1, _ODD_2 = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD6E8FEB86659FD93)
@@ -87,7 +93,7 @@ def fold(text: str) -> str:
     text = text.replace("\xa0", " ")
     text = text.lower() if text.isascii() else _fold_unicode(text)
     if "<sup>" in text:
-        text = _TAGS.sub(r"^\1", text)
+        text = text.replace("<sup>", "^").replace("</sup>", "")
     if "\\" in text or "$" in text:
         text = _GROUP.sub(r"\1", _BRACED.sub(r"\1\2", _LATEX.sub(_plain, text)))
         text = _ESCAPED.sub(r"\1", text)
@@ -132,7 +138,8 @@ def words_of(folded: str) -> list[str]:
 def tokenize(texts: list[str], operators: bool = True) -> Tokens:
     """The words of folded texts; scripts written without spaces are taken apart, signs separate.
 
-    An operator between two spaces is a word, since "a + b" and "a - b" are different problems; other signs are none.
+    An operator between two spaces and a sign in quotes are words, since "a + b" and "a - b", or a text of '<' and one
+    of '(', are different problems; other signs are none.
     """
     encoded = [_spaced(text) for text in texts]
     whole = b"\n".join(encoded) + b"\n" * PAD
@@ -207,7 +214,11 @@ def _spaced(text: str) -> bytes:
 
 
 def _mark_operators(whole: npt.NDArray[np.uint8], words: npt.NDArray[np.uint8]) -> None:
-    """Copy the operators of `whole` to `words`: up to three signs, a blank on either side and text beyond both."""
+    """Copy the operators of `whole` to `words`: up to three signs, a blank on either side and text beyond both; and
+    single signs in quotes."""
+    quotes = np.flatnonzero(_IS_QUOTE[whole[:-2]])
+    quotes = quotes[(whole[quotes] == whole[quotes + 2]) & _IS_PUNCTUATION[whole[quotes + 1]]]
+    words[quotes + 1] = whole[quotes + 1]
     signs = np.flatnonzero(_IS_SIGN[whole])
     if not len(signs):
         return
@@ -230,11 +241,14 @@ def _word_hashes(buffer: npt.NDArray[np.uint8], first: Ints, lengths: Ints) -> H
     hashes = _mixed(loads[first] & _LOW_BYTES[np.minimum(lengths, 8)])
     done = 8
     longer = np.flatnonzero(lengths > done)
-    while len(longer):
+    while len(longer) and done < LONG_WORD:
         rest = loads[first[longer] + done] & _LOW_BYTES[np.minimum(lengths[longer] - done, 8)]
         hashes[longer] = _mixed(hashes[longer] * _ODD_1 + rest)
         done += 8
         longer = longer[lengths[longer] > done]
+    for word in longer.tolist():
+        tail = buffer[first[word] + done : first[word] + lengths[word]]
+        hashes[word] ^= np.uint64(xxhash.xxh3_64_intdigest(tail.data))
     return hashes
 
 

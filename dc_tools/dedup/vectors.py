@@ -11,7 +11,7 @@ from dc_tools.dedup.cosine import Corpus, Scored, WordBags, find_cosine_pairs
 from dc_tools.dedup.embed import Encoder, find_vector_pairs, open_vectors, raw_body
 from dc_tools.dedup.evidence import Described
 from dc_tools.dedup.intake import Taken
-from dc_tools.dedup.join import Pairs
+from dc_tools.dedup.join import Flags, Pairs
 from dc_tools.dedup.prepare import Prepared, Recipe
 from dc_tools.dedup.search import LocalFinder
 from dc_tools.dedup.settings import Settings
@@ -43,8 +43,8 @@ class TfIdfFinder(LocalFinder):
         chosen = np.repeat(is_new, bags.sizes)
         self._corpus.add(WordBags(bags.sizes[is_new], bags.hashes[chosen], bags.counts[chosen]))
 
-    def pairs(self, taken: Taken) -> Pairs:
-        """The pairs at or above the threshold."""
+    def pairs(self, taken: Taken, chosen: Flags) -> Pairs:
+        """The pairs at or above the threshold; `chosen` are those kept here."""
         numbers = np.array(self._numbers, dtype=np.int64)
         return _numbered(find_cosine_pairs(self._corpus, self._threshold, taken.corpus.alone[numbers]), numbers)
 
@@ -62,9 +62,9 @@ class EmbedFinder(LocalFinder):
     def add(self, first: int, prepared: Prepared) -> None:
         """Nothing is kept."""
 
-    def pairs(self, taken: Taken) -> Pairs:
-        """The pairs at or above the threshold."""
-        numbers = np.flatnonzero(taken.nodes == np.arange(len(taken.nodes)))
+    def pairs(self, taken: Taken, chosen: Flags) -> Pairs:
+        """The pairs of chosen texts at or above the threshold."""
+        numbers = np.flatnonzero(chosen)
         bodies = (raw_body(taken.lines.line(number).decode(Described).statement) for number in numbers.tolist())
         while batch := list(islice(bodies, ENCODED_AT_ONCE)):
             self._vectors.add(self._encoder.encode(batch))

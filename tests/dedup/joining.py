@@ -4,8 +4,8 @@ from contextlib import ExitStack
 from itertools import combinations
 from tempfile import NamedTemporaryFile
 
-from dc_tools.core.records import Line, Problem, encode
 from dc_tools.core.parallel import Workers
+from dc_tools.core.records import Line, Problem, encode
 from dc_tools.dedup import intake
 from dc_tools.dedup.references import References
 from dc_tools.dedup.search import finder_for
@@ -52,7 +52,7 @@ def joined_pairs(texts, unit, k, metric, threshold, batch, references=(), **more
         workers = stack.enter_context(Workers(1))
         finder = finder_for(choices, workers, stack)
         taken = intake.take(References([], [file.name]), lines_of(texts), choices, finder, workers, stack)
-        pairs = finder.pairs(taken)
+        pairs = finder.pairs(taken, taken.firsts())
     found = list(zip(pairs.a.tolist(), pairs.b.tolist(), pairs.common.tolist(), strict=True))
     return found, taken.nodes.tolist(), pairs.candidates
 

@@ -2,6 +2,7 @@
 
 from itertools import combinations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from joining import OF_SETS
@@ -195,3 +196,32 @@ def test_a_very_long_statement_is_no_trouble():
     found, _ = outcomes([" ".join(words), "short one here", " ".join(words[:250_000])])
     assert [isinstance(outcome, Kept) for outcome in found] == [True, True, False]
     assert evidence_of(found[2])["span"]["words"] == 5000
+
+
+FAMILY = [f"{' '.join(f'w{i}' for i in range(60))} n{i}" for i in range(300)]
+
+
+@pytest.mark.parametrize("metric", OF_SETS)
+def test_a_large_family_whose_leader_contradicts_it_is_still_one_cluster(metric):
+    """The longest text leads; each of the others agrees with the others."""
+    leader = f"{FAMILY[0]} and some more words"
+    tests = {i: [{"input": "1", "output": "2"}] for i in range(300)} | {300: [{"input": "1", "output": "3"}]}
+    found, _ = outcomes([*FAMILY, leader], Settings(metric, threshold=0.8), tests)
+    assert [i for i, each in enumerate(found) if isinstance(each, Kept)] == [0, 300]
+
+
+def test_a_large_family_of_many_camps_is_a_cluster_for_each():
+    tests = {i: [{"input": "1", "output": str(i % 7)}] for i in range(300)}
+    found, facts = outcomes(FAMILY, Settings(threshold=0.8), tests)
+    assert [i for i, each in enumerate(found) if isinstance(each, Kept)] == list(range(7))
+    assert facts["dedup"]["pairs"] < 40_000
+
+
+def test_a_large_family_whose_leader_is_contaminated_is_still_one_cluster(tmp_path):
+    leader = f"{FAMILY[0]} and twenty words of an evaluation set {' '.join(f'x{i}' for i in range(12))}"
+    known = tmp_path / "known.jsonl"
+    known.write_bytes(encode({"id": "known", "statement": leader.split("and", 1)[1]}))
+    choices = Settings(Metric.CONTAINMENT, threshold=0.95, against=(str(known),))
+    found, facts = outcomes([*FAMILY, leader], choices)
+    assert [i for i, each in enumerate(found) if isinstance(each, Kept)] == [0]
+    assert facts["dedup"]["contaminated"] == 1
