@@ -74,6 +74,11 @@ class Workers:
         self._count, self._ahead = count, ahead
         self._pool: ProcessPoolExecutor | None = None
 
+    @property
+    def are_apart(self) -> bool:
+        """Whether work is done in other processes."""
+        return self._count > 1
+
     def __enter__(self) -> "Workers":
         return self
 

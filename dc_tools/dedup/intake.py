@@ -19,7 +19,8 @@ from dc_tools.dedup.overlap import Overlaps
 from dc_tools.dedup.prepare import Batch, Prepared, Recipe, finish, prepare
 from dc_tools.dedup.references import References
 from dc_tools.dedup.settings import Keep, Settings
-from dc_tools.dedup.spool import Lines, scratch
+from dc_tools.dedup.shared import nameless_file
+from dc_tools.dedup.spool import Lines
 from dc_tools.dedup.text import batches
 
 _NONE = np.zeros(0, dtype=np.uint64)
@@ -72,7 +73,7 @@ def take(
     stack: ExitStack,
 ) -> Taken:
     """Take all in; what is set aside on the disk lives as long as `stack`."""
-    lines, recipe = Lines(stack.enter_context(scratch())), finder.recipe
+    lines, recipe = Lines(stack.enter_context(nameless_file())), finder.recipe
     merits = array("q")
     borders: list[int] = []
 
@@ -99,11 +100,16 @@ def take(
     keys, digests, sizes = [_NONE], [_NONE], [np.zeros(0, dtype=np.int32)]
     overlaps: list[tuple[int, Overlaps]] = []
     first = 0
-    given = chain(
-        (Batch(some, are_records=False) for some in batches(of_references(), settings.batch)),
-        (Batch(some) for some in batches(of_records(), settings.batch)),
-    )
-    for prepared in _made(known(), given, finder, workers):
+    def given() -> Iterator[Batch]:
+        """Begun when all that is known has been taken in."""
+        at = len(lines)
+        for are_records, statements in ((False, of_references()), (True, of_records())):
+            for some in batches(statements, settings.batch):
+                lines.flush()
+                yield Batch(some, are_records, lines.places(at, len(some)))
+                at += len(some)
+
+    for prepared in _made(known(), given(), finder, workers):
         finder.add(first, prepared)
         keys.append(prepared.keys)
         digests.append(prepared.digests)
@@ -130,7 +136,7 @@ def _made(
             count += len(piece.keys if isinstance(piece, Prepared) else piece.statements)
             if count >= SAMPLE:
                 break
-        anew = [piece for piece in sample if isinstance(piece, Batch)]
+        anew = [piece.apart() if workers.are_apart else piece for piece in sample if isinstance(piece, Batch)]
         found = workers.map(partial(prepare, recipe=recipe), anew)
         first = [piece if isinstance(piece, Prepared) else next(found) for piece in sample]
         order = Order.learn(np.concatenate([_NONE, *(piece.hashes for piece in first)]))

@@ -3,21 +3,31 @@
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 import xxhash
 
+from dc_tools.core.records import Struct
 from dc_tools.dedup.arrays import Hashes, Ints
 from dc_tools.dedup.bands import NO_KEY, Bands, band_keys, datasketch_keys
 from dc_tools.dedup.join import WORD, Rule
 from dc_tools.dedup.order import Order
 from dc_tools.dedup.overlap import Ngrams, Overlaps
 from dc_tools.dedup.settings import Backend, Unit
+from dc_tools.dedup.shared import Places
 from dc_tools.dedup.text import HASH_BITS, body_of, fold, shingle_sets, squeezed
 
 if TYPE_CHECKING:
     from dc_tools.dedup.cosine import WordBags
 
 _NONE = np.zeros(0, dtype=np.uint64)
+
+
+class _Statement(Struct):
+    statement: str = ""
+
+
+_STATEMENT = msgspec.json.Decoder(_Statement)
 
 
 @dataclass(frozen=True)
@@ -71,6 +81,10 @@ class Prepared:
     bags: "WordBags | None" = None
     overlaps: Overlaps | None = None
     """References whose n-grams the statements have."""
+    set_at: int = 0
+    """Where the sets were put, if anywhere."""
+    entries_at: int = 0
+    """Where the entries were put, if anywhere."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +94,18 @@ class Batch:
     statements: list[str]
     are_records: bool = True
     """Whether they are compared with the n-grams of references."""
+    places: Places | None = None
+    """Where their lines are."""
+
+    def apart(self) -> "Batch":
+        """The same for another process, which reads the lines itself."""
+        return self if self.places is None else replace(self, statements=[])
+
+    def texts(self) -> list[str]:
+        """The statements."""
+        if self.statements or self.places is None:
+            return self.statements
+        return [_STATEMENT.decode(raw).statement for raw in self.places.read()]
 
 
 def make(batch: Batch, recipe: Recipe, order: Order | None) -> Prepared:
@@ -89,7 +115,7 @@ def make(batch: Batch, recipe: Recipe, order: Order | None) -> Prepared:
 
 def prepare(batch: Batch, recipe: Recipe) -> Prepared:
     """What needs no order of shingles: fold, cut and shingle."""
-    folded = [fold(statement) for statement in batch.statements]
+    folded = [fold(statement) for statement in batch.texts()]
     bodies = [body_of(text) for text in folded]
     keys = [xxhash.xxh3_64_intdigest(text) or 1 if text else 0 for text in map(squeezed, folded)]
     sizes, hashes = shingle_sets(bodies, recipe.unit, recipe.shingle)

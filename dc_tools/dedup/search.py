@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -20,12 +20,14 @@ from dc_tools.dedup.order import Order
 from dc_tools.dedup.overlap import Ngrams
 from dc_tools.dedup.prepare import Batch, Entries, Prepared, Recipe, entries, make, prepare
 from dc_tools.dedup.settings import Metric, Settings
-from dc_tools.dedup.spool import Sets, Shuffle, scratch
+from dc_tools.dedup.shared import SharedOrder, Words, words_file
+from dc_tools.dedup.spool import Sets, Shuffle
 from dc_tools.dedup.text import BATCH_TEXTS, HASH_BITS, batches
 from dc_tools.dedup.verify import verified
 
 PART_BITS = 4
 """The join is worked at in 16 parts, so that memory holds a sixteenth of its entries."""
+_NONE = np.zeros(0, dtype=np.uint64)
 LOTS = 16
 """And the meetings of pairs are added up in so many lots."""
 BITS_A_HEAD = 3
@@ -39,7 +41,7 @@ def finder_for(settings: Settings, workers: Workers, stack: ExitStack, ngrams: N
     if settings.metric is Metric.TFIDF:
         from dc_tools.dedup.vectors import TfIdfFinder
 
-        return TfIdfFinder(settings, replace(recipe, with_bags=True), workers)
+        return TfIdfFinder(settings, replace(recipe, with_bags=True), workers, stack)
     if settings.metric is Metric.EMBED:
         from dc_tools.dedup.vectors import EmbedFinder
 
@@ -59,31 +61,65 @@ def finder_for(settings: Settings, workers: Workers, stack: ExitStack, ngrams: N
     return ExactFinder(replace(recipe, keeps_sets=True), workers, stack)
 
 
+@dataclass(frozen=True)
+class Files:
+    """Where sets and entries go."""
+
+    sets: Words | None = None
+    entries: Words | None = None
+
+    def put(self, prepared: Prepared) -> Prepared:
+        """With sets and entries in the files, and their places instead."""
+        if self.sets:
+            at = self.sets.append(prepared.hashes)
+            prepared = replace(prepared, hashes=prepared.hashes[:0], set_at=at)
+        if self.entries and prepared.entries:
+            at = self.entries.append(prepared.entries.entries)
+            prepared = replace(prepared, entries=replace(prepared.entries, entries=_NONE), entries_at=at)
+        return prepared
+
+
+def _made(batch: Batch, recipe: Recipe, order: SharedOrder | None, files: Files) -> Prepared:
+    """What a worker process does."""
+    return files.put(make(batch, recipe, order.order() if order else None))
+
+
 class LocalFinder:
     """Prepares batches in processes of this machine."""
 
-    def __init__(self, recipe: Recipe, workers: Workers) -> None:
-        self.recipe, self._workers = recipe, workers
+    def __init__(self, recipe: Recipe, workers: Workers, stack: ExitStack, files: Files) -> None:
+        self.recipe, self._workers, self._stack, self._files = recipe, workers, stack, files
 
     def prepared(self, batches: Iterator[Batch], order: Order | None) -> Iterator[Prepared]:
-        """What is made of each batch, in order."""
-        return self._workers.map(partial(make, recipe=self.recipe, order=order), batches)
+        """What is made of each batch, in order; where other processes make it, past the pipes."""
+        if not self._workers.are_apart:
+            return (make(batch, self.recipe, order) for batch in batches)
+        shared = SharedOrder.of(order, self._stack) if order else None
+        work = partial(_made, recipe=self.recipe, order=shared, files=self._files)
+        return self._workers.map(work, (batch.apart() for batch in batches))
+
+    def put(self, prepared: Prepared) -> Prepared:
+        """What was not yet put into the files is put there."""
+        is_put = prepared.entries is None or len(prepared.entries.entries) == 0
+        return prepared if is_put else self._files.put(prepared)
 
 
 class ExactFinder(LocalFinder):
     """Heads of sets meet each other, or all of the larger sets; the sets are kept, and candidates verified by them."""
 
     def __init__(self, recipe: Recipe, workers: Workers, stack: ExitStack) -> None:
-        super().__init__(recipe, workers)
-        self._stack = stack
+        files = Files(stack.enter_context(words_file()), stack.enter_context(words_file()))
+        super().__init__(recipe, workers, stack, files)
         self._others: Shuffle | None = None
-        self._sets = Sets(stack.enter_context(scratch()))
-        self._heads = Shuffle(stack.enter_context(scratch()), 1 << recipe.part_bits)
+        assert files.sets
+        assert files.entries
+        self._sets, self._heads = Sets(files.sets), Shuffle(files.entries, 1 << recipe.part_bits)
 
     def add(self, first: int, prepared: Prepared) -> None:
-        """Set sets and heads aside."""
-        self._sets.add(prepared.sizes, prepared.hashes)
-        self._heads.append(_entries(prepared), first)
+        """Remember where sets and heads are."""
+        prepared = self.put(prepared)
+        self._sets.add(prepared.sizes, prepared.set_at)
+        self._heads.add(_entries(prepared).counts, prepared.entries_at, first)
 
     def pairs(self, taken: Taken, chosen: Flags) -> Pairs:
         """All pairs of the chosen texts that match.
@@ -93,8 +129,6 @@ class ExactFinder(LocalFinder):
         texts that are nearly equal each is compared with few, and the pairs found are then enough to connect what
         matches, not all there are. `Pairs.cut` tells of which texts that is so.
         """
-        self._sets.flush()
-        self._heads.flush()
         rule, corpus = _rule(self.recipe), taken.corpus
 
         def heads(part: int) -> Hashes:
@@ -123,17 +157,18 @@ class BandFinder(LocalFinder):
     """Keys of bands meet each other; candidates are verified by sets made anew from their texts."""
 
     def __init__(self, recipe: Recipe, workers: Workers, stack: ExitStack) -> None:
-        super().__init__(recipe, workers)
-        self._keys = Shuffle(stack.enter_context(scratch()), 1 << recipe.part_bits)
+        keys = stack.enter_context(words_file())
+        super().__init__(recipe, workers, stack, Files(entries=keys))
+        self._keys = Shuffle(keys, 1 << recipe.part_bits)
 
     def add(self, first: int, prepared: Prepared) -> None:
-        """Set the keys aside."""
-        self._keys.append(_entries(prepared), first)
+        """Remember where the keys are."""
+        prepared = self.put(prepared)
+        self._keys.add(_entries(prepared).counts, prepared.entries_at, first)
 
     def pairs(self, taken: Taken, chosen: Flags) -> Pairs:
         """All pairs of the chosen texts that share a key and match. Where very many share one, each is compared with
         the largest only (`Pairs.cut`)."""
-        self._keys.flush()
         rule, corpus, recipe = _rule(self.recipe), taken.corpus, self.recipe
         parts = (of_texts(self._keys.part(part), chosen) for part in range(self._keys.parts))
         found = [meetings(keys, None, corpus, rule, LOTS) for keys in parts]
@@ -198,10 +233,11 @@ def elements_in_heads(sets: Sets, heads: Shuffle, recipe: Recipe, stack: ExitSta
     """Entries of all elements of all sets that may be in some head; a table leaves out most of the others."""
     bits = table_bits(heads.entries)
     table = np.concatenate([table_row(heads.part(part), bits, recipe.part_bits) for part in range(heads.parts)])
-    found = Shuffle(stack.enter_context(scratch()), heads.parts)
+    words = stack.enter_context(words_file())
+    found = Shuffle(words, heads.parts)
     for first, sizes, hashes in sets.pieces():
-        found.append(marked(table, sizes, hashes, recipe.part_bits), first)
-    found.flush()
+        made = marked(table, sizes, hashes, recipe.part_bits)
+        found.add(made.counts, words.append(made.entries), first)
     return found
 
 

@@ -64,6 +64,7 @@ _IS_SPACE = np.array([c < 128 and chr(c).isspace() for c in range(256)])
 LONGEST_OPERATOR = 3
 _IS_QUOTE = np.array([chr(c) in "'\"`" for c in range(256)])
 _IS_PUNCTUATION = np.array([chr(c) in string.punctuation.replace("_", "") for c in range(256)])
+_MARKS = bytes(map(bool, _IS_SIGN | _IS_QUOTE))
 LONG_WORD = 64
 """Bytes of a word that are hashed for many words at once; the rest of a longer one is hashed by itself."""
 _WORD_BYTES = bytes(c if c >= 128 or chr(c).isalnum() or c == ord("_") else 32 for c in range(256))
@@ -145,7 +146,7 @@ def tokenize(texts: list[str], operators: bool = True) -> Tokens:
     whole = b"\n".join(encoded) + b"\n" * PAD
     buffer = np.frombuffer(bytearray(whole.translate(_WORD_BYTES)), dtype=np.uint8)
     if operators:
-        _mark_operators(np.frombuffer(whole, dtype=np.uint8), buffer)
+        _mark_operators(whole, buffer)
     is_word = buffer != 32
     edges = np.flatnonzero(is_word[1:] != is_word[:-1]) + 1
     if is_word[0]:
@@ -213,13 +214,15 @@ def _spaced(text: str) -> bytes:
     return _encoded(text if text.isascii() else _UNSPACED.sub(r" \1 ", _FOREIGN_SIGN.sub(" ", text)))
 
 
-def _mark_operators(whole: npt.NDArray[np.uint8], words: npt.NDArray[np.uint8]) -> None:
-    """Copy the operators of `whole` to `words`: up to three signs, a blank on either side and text beyond both; and
+def _mark_operators(text: bytes, words: npt.NDArray[np.uint8]) -> None:
+    """Copy the operators of `text` to `words`: up to three signs, a blank on either side and text beyond both; and
     single signs in quotes."""
-    quotes = np.flatnonzero(_IS_QUOTE[whole[:-2]])
+    whole = np.frombuffer(text, dtype=np.uint8)
+    marks = np.flatnonzero(np.frombuffer(text.translate(_MARKS), dtype=np.bool_))
+    quotes = marks[_IS_QUOTE[whole[marks]]]
     quotes = quotes[(whole[quotes] == whole[quotes + 2]) & _IS_PUNCTUATION[whole[quotes + 1]]]
     words[quotes + 1] = whole[quotes + 1]
-    signs = np.flatnonzero(_IS_SIGN[whole])
+    signs = marks[_IS_SIGN[whole[marks]]]
     if not len(signs):
         return
     is_first = np.concatenate([[True], signs[1:] != signs[:-1] + 1])

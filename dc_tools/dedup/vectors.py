@@ -13,7 +13,7 @@ from dc_tools.dedup.evidence import Described
 from dc_tools.dedup.intake import Taken
 from dc_tools.dedup.join import Flags, Pairs
 from dc_tools.dedup.prepare import Prepared, Recipe
-from dc_tools.dedup.search import LocalFinder
+from dc_tools.dedup.search import Files, LocalFinder
 from dc_tools.dedup.settings import Settings
 
 ENCODED_AT_ONCE = 1024
@@ -23,8 +23,8 @@ ENCODED_AT_ONCE = 1024
 class TfIdfFinder(LocalFinder):
     """Compares bags of words; of texts with one shingle set the first counts, in the document frequencies too."""
 
-    def __init__(self, settings: Settings, recipe: Recipe, workers: Workers) -> None:
-        super().__init__(recipe, workers)
+    def __init__(self, settings: Settings, recipe: Recipe, workers: Workers, stack: ExitStack) -> None:
+        super().__init__(recipe, workers, stack, Files())
         self._threshold = settings.threshold
         self._corpus = Corpus()
         self._seen: set[int] = set()
@@ -54,7 +54,7 @@ class EmbedFinder(LocalFinder):
 
     def __init__(self, settings: Settings, recipe: Recipe, workers: Workers, stack: ExitStack) -> None:
         """Errors: `CannotRun` where the model cannot be loaded."""
-        super().__init__(recipe, workers)
+        super().__init__(recipe, workers, stack, Files())
         self._threshold = settings.threshold
         self._encoder = Encoder.load(settings.embed_model or "")
         self._vectors = stack.enter_context(open_vectors())

@@ -11,6 +11,7 @@ from joining import OF_SETS, all_pairs, brute_force_pairs, brute_force_sets, joi
 
 from dc_tools.dedup import families, join, spool, verify
 from dc_tools.dedup.settings import Backend, Metric, Unit
+from dc_tools.dedup.shared import words_file
 
 WORDS = ["a", "b", "sum", "array", "minimum", "lexicographically", "größe", "数", "x_1", "10", "ένα", "naïve_long_word"]
 
@@ -175,11 +176,11 @@ def test_sets_are_read_as_they_were_added():
     sizes = rng.integers(0, 40, 50)
     hashes = rng.integers(0, 1 << 52, int(sizes.sum()), dtype=np.uint64)
     starts = np.concatenate([[0], np.cumsum(sizes)])
-    with spool.scratch() as file, patch.object(spool, "READ_AT_A_TIME", 100):
-        sets = spool.Sets(file)
-        sets.add(sizes[:20], hashes[: starts[20]])
-        sets.add(sizes[20:], hashes[starts[20] :])
-        sets.flush()
+    with words_file() as words, patch.object(spool, "READ_AT_A_TIME", 100):
+        sets = spool.Sets(words)
+        sets.add(sizes[:20], words.append(hashes[: starts[20]]))
+        words.append(np.zeros(9, dtype=np.uint64))
+        sets.add(sizes[20:], words.append(hashes[starts[20] :]))
         numbers = np.array([0, 1, 2, 7, 30, 31, 49])
         found, members = sets.gather(numbers)
         assert found.tolist() == sizes[numbers].tolist()

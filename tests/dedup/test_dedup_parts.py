@@ -15,6 +15,7 @@ from dc_tools.dedup.arrays import chunks, distinct, ranges, sort_slices
 from dc_tools.dedup.components import Forest
 from dc_tools.dedup.join import Meetings
 from dc_tools.dedup.order import Order
+from dc_tools.dedup.shared import nameless_file
 
 WORDS = st.integers(0, (1 << 52) - 1)
 
@@ -98,7 +99,7 @@ def test_lines_come_back_as_they_came_in_any_order():
     texts = [rng.randbytes(rng.choice([1, 40, 3000])).hex().encode() for _ in range(300)]
     lines = [Line(text, f"file{i // 70}", i + 1, i) for i, text in enumerate(texts)]
     with ExitStack() as stack, patch.object(spool, "BUFFER", 2000):
-        kept = spool.Lines(stack.enter_context(spool.scratch()))
+        kept = spool.Lines(stack.enter_context(nameless_file()))
         for line in lines:
             kept.add(line)
         kept.flush()
