@@ -40,8 +40,8 @@ class Tool:
     begun: int = 2
     endless: tuple[str, ...] = ()
     """Flags with which it is at work until it is stopped."""
-    kill_elsewhere: str = ""
-    """Where KILL and --resume are tested, if a run here would be too dear."""
+    killed_by_its_room: bool = False
+    """Whether the tests of its room kill and resume it: a run here would be dear."""
 
     def argv(self, model: Path, *more: str | Path) -> list[str | Path]:
         """The command line."""
@@ -122,12 +122,13 @@ TOOLS = [
     Tool("dc-dedup", problem, children=0, begun=1),
     Tool("dc-sandbox", answered),
     Tool("dc-rollout", problem, ("--max-tokens", "8", "--batch-prompts", "1", "--prompt-style", "fenced"),
-         needs_model=True, children=0),
+         needs_model=True, children=0, killed_by_its_room=True),
     Tool("dc-eval", answered, output="summary", begun=1),
     Tool("dc-finetune", solved, ("--epochs", "2", "--batch-size", "4", "--save-every", "2", "--max-length", "512"),
-         needs_model=True, output="folder", empty_code=3, children=0, unfinished="out/metrics.jsonl", begun=3),
+         needs_model=True, output="folder", empty_code=3, children=0, unfinished="out/metrics.jsonl",
+         killed_by_its_room=True),
     Tool("dc-learn", easy, tuple(f for s in LEARN for f in ("--set", s)), needs_model=True, taught=True,
-         output="folder", rows=10, empty_code=3, children=2, unfinished="out/metrics.jsonl", begun=1,
-         endless=("--steps", "500"), kill_elsewhere="tests/learn/test_learn_run.py kills and resumes it"),
+         output="folder", rows=10, empty_code=3, children=2, unfinished="out/metrics.jsonl",
+         endless=("--steps", "500"), killed_by_its_room=True),
 ]
 LINE_TOOLS = [tool for tool in TOOLS if tool.makes_lines]

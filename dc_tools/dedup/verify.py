@@ -7,7 +7,7 @@ import numpy as np
 from dc_tools.dedup.arrays import Hashes, Ints, chunks, distinct, ranges, sort_slices
 from dc_tools.dedup.join import CHUNK, Corpus, Pairs, Rule, lower, upper
 
-AT_ONCE = 1 << 22
+AT_ONCE = 1 << 20
 """Candidates among which it is seen whether matrices pay."""
 FULL = 1 / 8
 """Share of all pairs of their texts that are candidates at which they do."""

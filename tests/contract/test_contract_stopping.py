@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from processes import alive, descendants, end, run, started, wait_until
-from tools import Tool
+from tools import TOOLS, Tool
 
 
 @contextmanager
@@ -68,32 +68,24 @@ def test_a_signal_ends_it_and_its_children_within_ten_seconds(tool, number, code
     assert not (tmp_path / "out").is_file()
 
 
-def test_killed_and_resumed_it_makes_the_same(tool, reference, tmp_path):
-    if tool.kill_elsewhere:
-        pytest.skip(tool.kill_elsewhere)
-    finished = reference(tool)
+@pytest.mark.parametrize("killed", [t for t in TOOLS if not t.killed_by_its_room], ids=lambda tool: tool.name)
+def test_killed_and_resumed_it_makes_the_same(killed, reference, tmp_path):
+    finished = reference(killed)
     argv = [*finished.argv, "--resume"]
-    if tool.makes_lines:
-        with at_work(tool, argv, tmp_path) as process:
-            wait_until(lambda: entries(tmp_path / tool.unfinished) >= tool.begun)
-            wait_until(lambda: len(descendants(process.pid)) >= tool.children)
-            children = descendants(process.pid)
-            assert end(process, signal.SIGKILL)[0] == -signal.SIGKILL
-            wait_until(lambda: not alive(children), 5)
-        assert not (tmp_path / "out").exists()
-        os.mkfifo(tmp_path / "in.jsonl")
-        with started(argv, cwd=tmp_path) as process:
-            with (tmp_path / "in.jsonl").open("wb") as pipe:
-                pipe.write(tool.input())
-            _, err = process.communicate(timeout=200)
-            assert process.returncode == 1, err
-    else:
-        (tmp_path / "in.jsonl").write_bytes(tool.input())
-        with started(argv, cwd=tmp_path) as process:
-            wait_until(lambda: entries(tmp_path / tool.unfinished) >= tool.begun)
-            end(process, signal.SIGKILL)
-        assert run(argv, cwd=tmp_path).code == 1
-    assert tool.made(tmp_path) == tool.made(finished.folder)
+    with at_work(killed, argv, tmp_path) as process:
+        wait_until(lambda: entries(tmp_path / killed.unfinished) >= killed.begun)
+        wait_until(lambda: len(descendants(process.pid)) >= killed.children)
+        children = descendants(process.pid)
+        assert end(process, signal.SIGKILL)[0] == -signal.SIGKILL
+        wait_until(lambda: not alive(children), 5)
+    assert not (tmp_path / "out").exists()
+    os.mkfifo(tmp_path / "in.jsonl")
+    with started(argv, cwd=tmp_path) as process:
+        with (tmp_path / "in.jsonl").open("wb") as pipe:
+            pipe.write(killed.input())
+        _, err = process.communicate(timeout=200)
+        assert process.returncode == 1, err
+    assert killed.made(tmp_path) == killed.made(finished.folder)
 
 
 def test_finished_work_is_left_alone(tool, reference):

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from processes import BIN, Ended, run
 
+from dc_tools.eval.command import main
+
 DATA = Path(__file__).parents[2].parent / "shared" / "data" / "eval"
 TESTS = [{"input": "3\n", "output": "9\n"}, {"input": "-2\n", "output": "4\n"}]
 SQUARE = "print(int(input()) ** 2)"
@@ -180,13 +182,15 @@ def test_a_model_is_sampled_judged_and_scored(tmp_path: Path, taught_model: Path
     assert (scored["pass@1"], scored["pass@4"]) == (found["pass@1"], found["pass@4"])
 
 
-def test_a_benchmark_is_sampled_without_a_file(tmp_path: Path, tiny_model: Path) -> None:
+def test_a_benchmark_is_sampled_without_a_file(
+    tmp_path: Path, tiny_model: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "problems.jsonl").write_bytes(lines({"id": "a", "statement": "Print n squared."}))
-    flags = ["--model", tiny_model, "--datasets", "plain", "--data", tmp_path, "--max-tokens", 8]
-    done = dc_eval(*flags)
-    assert done.code == 0, done.err
-    assert json.loads(done.out)["rollouts"] == 1
-    assert "plain" in done.err
+    flags = ["--model", str(tiny_model), "--datasets", "plain", "--data", str(tmp_path), "--max-tokens", "8"]
+    with pytest.raises(SystemExit, match="0"):  # in this process, which has imported torch
+        main([*flags, "-o", str(tmp_path / "scores.json")])
+    assert json.loads((tmp_path / "scores.json").read_bytes())["rollouts"] == 1
+    assert "plain" in capfd.readouterr().err
     extra = dc_eval(tmp_path / "problems.jsonl", *flags)
     assert (extra.code, "not from FILE" in extra.err) == (2, True)
 
