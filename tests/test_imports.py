@@ -21,8 +21,8 @@ ROOMS = {
 }
 HOMES = {
     "torch": ("rollout/", "learn/", "finetune/"),
-    "transformers": ("rollout/", "learn/", "finetune/", "dedup/embed.py"),
-    "sentence_transformers": ("dedup/embed.py",),
+    "transformers": ("rollout/", "learn/", "finetune/", "dedup/pairs/embed.py"),
+    "sentence_transformers": ("dedup/pairs/embed.py",),
     "vllm": ("rollout/vllm.py",),
     "ray": ("learn/driver.py", "core/cluster.py"),
     "docker": ("sandbox/docker.py",),

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from dc_tools.dedup.clusters import Cluster, Clusters, Results, find_clusters
-from dc_tools.dedup.components import Forest, among
 from dc_tools.dedup.intake import Finder, Taken
-from dc_tools.dedup.join import Pairs
 from dc_tools.dedup.matches import Matches, Residents, contaminated_records, overlapping_records
-from dc_tools.dedup.search import merged
+from dc_tools.dedup.pairs.components import Forest, among
+from dc_tools.dedup.pairs.finders import merged
+from dc_tools.dedup.pairs.join import Pairs
 from dc_tools.dedup.settings import Settings
 
 MOST_ROUNDS = 64
@@ -108,7 +108,7 @@ def _clusters(
     matched = {node for edge in edges for node in (edge.a, edge.b)}
     concerned = {node: records for node, records in left.items() if len(records) > 1 or node in matched}
     if settings.on_cluster:
-        from dc_tools.dedup.distributed import clusters_on_cluster
+        from dc_tools.dedup.pairs.distributed import clusters_on_cluster
 
         return clusters_on_cluster(concerned, edges, taken, settings.twins)
     return find_clusters(concerned, edges, results, taken.merits.__getitem__)

@@ -13,9 +13,9 @@ import numpy as np
 from dc_tools.core.parallel import Workers
 from dc_tools.core.records import Line, Problem, Status
 from dc_tools.dedup.arrays import Hashes, Ints
-from dc_tools.dedup.join import Corpus, Flags, Pairs
-from dc_tools.dedup.order import SAMPLE, Order
 from dc_tools.dedup.overlap import Overlaps
+from dc_tools.dedup.pairs.join import Corpus, Flags, Pairs
+from dc_tools.dedup.pairs.order import SAMPLE, Order
 from dc_tools.dedup.prepare import Batch, Prepared, Recipe, finish, prepare
 from dc_tools.dedup.references import References
 from dc_tools.dedup.settings import Keep, Settings

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from dc_tools.dedup.arrays import Ints
 from dc_tools.dedup.clusters import Match, Results, contradict
 from dc_tools.dedup.intake import Taken
-from dc_tools.dedup.join import Pairs, packed
+from dc_tools.dedup.pairs.join import Pairs, packed
 from dc_tools.dedup.settings import Metric, Settings
 
 EXACT = "exact"

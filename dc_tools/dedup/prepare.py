@@ -10,15 +10,15 @@ import xxhash
 from dc_tools.core.records import Struct
 from dc_tools.dedup.arrays import Hashes, Ints
 from dc_tools.dedup.bands import NO_KEY, Bands, band_keys, datasketch_keys
-from dc_tools.dedup.join import WORD, Rule
-from dc_tools.dedup.order import Order
 from dc_tools.dedup.overlap import Ngrams, Overlaps
+from dc_tools.dedup.pairs.join import WORD, Rule
+from dc_tools.dedup.pairs.order import Order
 from dc_tools.dedup.settings import Backend, Unit
 from dc_tools.dedup.shared import Places
 from dc_tools.dedup.text import HASH_BITS, body_of, fold, shingle_sets, squeezed
 
 if TYPE_CHECKING:
-    from dc_tools.dedup.cosine import WordBags
+    from dc_tools.dedup.pairs.cosine import WordBags
 
 _NONE = np.zeros(0, dtype=np.uint64)
 
@@ -124,7 +124,7 @@ def prepare(batch: Batch, recipe: Recipe) -> Prepared:
     digests = [xxhash.xxh3_64_intdigest(hashes[start:end].data) or 1 if end > start else 0 for start, end in places]
     bags = None
     if recipe.with_bags:
-        from dc_tools.dedup.cosine import word_bags
+        from dc_tools.dedup.pairs.cosine import word_bags
 
         bags = word_bags(bodies)
     overlaps = None

@@ -17,7 +17,7 @@ import numpy as np
 
 from dc_tools.core.errors import CannotRun
 from dc_tools.dedup.arrays import Hashes, Ints
-from dc_tools.dedup.order import Order
+from dc_tools.dedup.pairs.order import Order
 
 _WORD = 8
 

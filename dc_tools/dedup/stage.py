@@ -17,10 +17,10 @@ from dc_tools.dedup.decide import Decisions, decide
 from dc_tools.dedup.evidence import Described, Evidence, results_of
 from dc_tools.dedup.intake import Taken, take
 from dc_tools.dedup.overlap import Ngrams
+from dc_tools.dedup.pairs.finders import finder_for
 from dc_tools.dedup.prepare import Recipe
 from dc_tools.dedup.references import References, open_references
 from dc_tools.dedup.removals import CONTAMINATED, DUPLICATE, evidence
-from dc_tools.dedup.search import finder_for
 from dc_tools.dedup.settings import Settings, Twins
 
 CACHED_RECORDS = 256

@@ -7,8 +7,8 @@ from tempfile import NamedTemporaryFile
 from dc_tools.core.parallel import Workers
 from dc_tools.core.records import Line, Problem, encode
 from dc_tools.dedup import intake
+from dc_tools.dedup.pairs.finders import finder_for
 from dc_tools.dedup.references import References
-from dc_tools.dedup.search import finder_for
 from dc_tools.dedup.settings import Metric, Settings, Unit
 
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from dc_tools.dedup import cosine
-from dc_tools.dedup.cosine import Corpus, find_cosine_pairs, least_head_product, word_bags
+from dc_tools.dedup.pairs import cosine
+from dc_tools.dedup.pairs.cosine import Corpus, find_cosine_pairs, least_head_product, word_bags
 
 WORDS = ["a", "b", "sum", "array", "minimum", "lexicographically", "größe", "数", "x_1", "10", "the", "of"]
 

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dc_tools.core.errors import CannotRun
-from dc_tools.dedup import embed
-from dc_tools.dedup.embed import Encoder, find_vector_pairs, open_vectors, raw_body, unit_vectors
+from dc_tools.dedup.pairs import embed
+from dc_tools.dedup.pairs.embed import Encoder, find_vector_pairs, open_vectors, raw_body, unit_vectors
 
 STATEMENTS = ["the sum of two numbers", "of numbers the sum two", "the sum of an array", "unheard", ""]
 
@@ -128,7 +128,7 @@ def test_a_missing_package_is_named(tmp_path):
     (tmp_path / "modules.json").write_text("[]")
     program = (
         "import sys; sys.modules['sentence_transformers'] = None\n"
-        "from dc_tools.dedup.embed import Encoder\n"
+        "from dc_tools.dedup.pairs.embed import Encoder\n"
         f"Encoder.load({str(tmp_path)!r})"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
@@ -200,7 +200,7 @@ def test_a_transformer_is_loaded_quietly_and_without_the_network(bert):
         "import json, sys\n"
         "tried = []\n"
         "sys.addaudithook(lambda event, _: tried.append(event) if event.startswith('socket.') else None)\n"
-        "from dc_tools.dedup.embed import Encoder\n"
+        "from dc_tools.dedup.pairs.embed import Encoder\n"
         f"encoder = Encoder.load({str(bert)!r})\n"
         f"together = encoder.encode({STATEMENTS[:3]!r})\n"
         f"alone = encoder.encode({STATEMENTS[2:3]!r})\n"

@@ -9,7 +9,8 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from joining import OF_SETS, all_pairs, brute_force_pairs, brute_force_sets, joined_pairs
 
-from dc_tools.dedup import families, join, spool, verify
+from dc_tools.dedup import spool
+from dc_tools.dedup.pairs import families, join, verify
 from dc_tools.dedup.settings import Backend, Metric, Unit
 from dc_tools.dedup.shared import words_file
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from dc_tools.core.records import Line
 from dc_tools.dedup import spool
 from dc_tools.dedup.arrays import chunks, distinct, ranges, sort_slices
-from dc_tools.dedup.components import Forest
-from dc_tools.dedup.join import Meetings
-from dc_tools.dedup.order import Order
+from dc_tools.dedup.pairs.components import Forest
+from dc_tools.dedup.pairs.join import Meetings
+from dc_tools.dedup.pairs.order import Order
 from dc_tools.dedup.shared import nameless_file
 
 WORDS = st.integers(0, (1 << 52) - 1)

@@ -7,7 +7,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from dc_tools.dedup.arrays import Ints
-from dc_tools.dedup.join import Flags, Pairs
+from dc_tools.dedup.pairs.join import Flags, Pairs
 
 
 @dataclass(frozen=True)

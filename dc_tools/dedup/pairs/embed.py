@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from dc_tools.core.errors import CannotRun, missing_extra
 from dc_tools.dedup.arrays import Ints
-from dc_tools.dedup.cosine import Flags, Floats, Scored, reaching
+from dc_tools.dedup.pairs.cosine import Flags, Floats, Scored, reaching
 from dc_tools.dedup.text import body_of
 
 Matrix: TypeAlias = npt.NDArray[np.float32]

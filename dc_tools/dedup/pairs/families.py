@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 
 from dc_tools.dedup.arrays import Hashes, Ints, chunks, ranges
-from dc_tools.dedup.join import CHUNK, LOW, WORD, Corpus, Flags, Meetings, Rule, upper
+from dc_tools.dedup.pairs.join import CHUNK, LOW, WORD, Corpus, Flags, Meetings, Rule, upper
+from dc_tools.dedup.pairs.verify import AT_ONCE
 from dc_tools.dedup.text import HASH_BITS
-from dc_tools.dedup.verify import AT_ONCE
 
 Piece = tuple[Ints, Ints, Hashes]
 """Numbers of texts, their sizes, and the elements of their sets, one after another."""

@@ -17,16 +17,16 @@ from dc_tools.core import cluster
 from dc_tools.core.records import Line
 from dc_tools.dedup.arrays import Hashes, Ints, chunks
 from dc_tools.dedup.clusters import Clusters, Match, Results, find_clusters
-from dc_tools.dedup.components import Forest, among
 from dc_tools.dedup.evidence import Described, results_of
-from dc_tools.dedup.families import CutHeads, cut_elements, rounds
 from dc_tools.dedup.intake import Taken
-from dc_tools.dedup.join import Corpus, Flags, Meetings, Pairs, Rule, lower, meetings, upper
-from dc_tools.dedup.order import Order
+from dc_tools.dedup.pairs.components import Forest, among
+from dc_tools.dedup.pairs.families import CutHeads, cut_elements, rounds
+from dc_tools.dedup.pairs.finders import marked, merged, of_texts, table_bits, table_row
+from dc_tools.dedup.pairs.join import Corpus, Flags, Meetings, Pairs, Rule, lower, meetings, upper
+from dc_tools.dedup.pairs.order import Order
+from dc_tools.dedup.pairs.verify import picked, verified
 from dc_tools.dedup.prepare import Batch, Prepared, Recipe, make
-from dc_tools.dedup.search import marked, merged, of_texts, table_bits, table_row
 from dc_tools.dedup.settings import Twins
-from dc_tools.dedup.verify import picked, verified
 
 PIECES_A_CPU = 4
 """Parts of the join, and pieces of the candidates, for each CPU of the cluster."""

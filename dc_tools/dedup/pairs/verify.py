@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from dc_tools.dedup.arrays import Hashes, Ints, chunks, distinct, ranges, sort_slices
-from dc_tools.dedup.join import CHUNK, Corpus, Pairs, Rule, lower, upper
+from dc_tools.dedup.pairs.join import CHUNK, Corpus, Pairs, Rule, lower, upper
 
 AT_ONCE = 1 << 20
 """Candidates among which it is seen whether matrices pay."""

@@ -7,13 +7,13 @@ import numpy as np
 
 from dc_tools.core.parallel import Workers
 from dc_tools.dedup.arrays import Ints
-from dc_tools.dedup.cosine import Corpus, Scored, WordBags, find_cosine_pairs
-from dc_tools.dedup.embed import Encoder, find_vector_pairs, open_vectors, raw_body
 from dc_tools.dedup.evidence import Described
 from dc_tools.dedup.intake import Taken
-from dc_tools.dedup.join import Flags, Pairs
+from dc_tools.dedup.pairs.cosine import Corpus, Scored, WordBags, find_cosine_pairs
+from dc_tools.dedup.pairs.embed import Encoder, find_vector_pairs, open_vectors, raw_body
+from dc_tools.dedup.pairs.finders import Files, LocalFinder
+from dc_tools.dedup.pairs.join import Flags, Pairs
 from dc_tools.dedup.prepare import Prepared, Recipe
-from dc_tools.dedup.search import Files, LocalFinder
 from dc_tools.dedup.settings import Settings
 
 ENCODED_AT_ONCE = 1024

@@ -11,19 +11,19 @@ from dc_tools.core.errors import UsageError
 from dc_tools.core.parallel import Workers
 from dc_tools.dedup.arrays import Hashes, Ints
 from dc_tools.dedup.bands import plan
-from dc_tools.dedup.components import Forest, among
 from dc_tools.dedup.evidence import Described
-from dc_tools.dedup.families import CutHeads, Piece, cut_elements, rounds
 from dc_tools.dedup.intake import Finder, Taken
-from dc_tools.dedup.join import Corpus, Flags, Meetings, Met, Pairs, Rule, meetings, upper
-from dc_tools.dedup.order import Order
 from dc_tools.dedup.overlap import Ngrams
+from dc_tools.dedup.pairs.components import Forest, among
+from dc_tools.dedup.pairs.families import CutHeads, Piece, cut_elements, rounds
+from dc_tools.dedup.pairs.join import Corpus, Flags, Meetings, Met, Pairs, Rule, meetings, upper
+from dc_tools.dedup.pairs.order import Order
+from dc_tools.dedup.pairs.verify import verified
 from dc_tools.dedup.prepare import Batch, Entries, Prepared, Recipe, entries, make, prepare
 from dc_tools.dedup.settings import Metric, Settings
 from dc_tools.dedup.shared import SharedOrder, Words, words_file
 from dc_tools.dedup.spool import Sets, Shuffle
 from dc_tools.dedup.text import BATCH_TEXTS, HASH_BITS, batches
-from dc_tools.dedup.verify import verified
 
 PART_BITS = 4
 """The join is worked at in 16 parts, so that memory holds a sixteenth of its entries."""
@@ -39,11 +39,11 @@ def finder_for(settings: Settings, workers: Workers, stack: ExitStack, ngrams: N
     """What finds pairs by the metric of `settings`. Errors: `UsageError`, `CannotRun`."""
     recipe = Recipe(settings.unit, settings.shingle, PART_BITS, ngrams=ngrams, ngram_share=settings.ngram_share)
     if settings.metric is Metric.TFIDF:
-        from dc_tools.dedup.vectors import TfIdfFinder
+        from dc_tools.dedup.pairs.vectors import TfIdfFinder
 
         return TfIdfFinder(settings, replace(recipe, with_bags=True), workers, stack)
     if settings.metric is Metric.EMBED:
-        from dc_tools.dedup.vectors import EmbedFinder
+        from dc_tools.dedup.pairs.vectors import EmbedFinder
 
         return EmbedFinder(settings, recipe, workers, stack)
     recipe = replace(recipe, rule=Rule(settings.metric, settings.threshold, settings.is_approximate))
@@ -53,7 +53,7 @@ def finder_for(settings: Settings, workers: Workers, stack: ExitStack, ngrams: N
         except ValueError as error:
             raise UsageError(f"--approx: {error}") from None
     if settings.on_cluster:
-        from dc_tools.dedup.distributed import ClusterFinder
+        from dc_tools.dedup.pairs.distributed import ClusterFinder
 
         return ClusterFinder(replace(recipe, keeps_sets=True))
     if settings.is_approximate:
