@@ -132,7 +132,7 @@ def test_the_share_of_the_reference_decides(dedup, ngram, share, found):
     flags = ("--against", "eval.jsonl", "--ngram", ngram, "--ngram-share", share)
     assert ("half" in evidence_of(dedup(*flags)[1])) == found
     assert dedup(*flags, "--index", "e.idx") == dedup(*flags)
-    assert dedup("--index", "e.idx", *flags[2:]) == dedup(*flags)
+    assert dedup("--against", "e.idx", *flags[2:]) == dedup(*flags)
 
 
 def test_other_outputs_clear_a_record_of_ngrams_unless_twins_are_dropped(dedup):

@@ -28,7 +28,7 @@ def test_an_index_changes_nothing_however_it_was_made_and_is_given(dedup, flags)
     plain = dedup("--against", "eval.jsonl", *flags)
     assert dedup("--against", "eval.jsonl", "--index", "own.idx", *flags) == plain
     assert dedup("--against", "own.idx", *flags) == plain
-    assert dedup("--index", "own.idx", *flags) == plain
+    assert dedup("--against", "own.idx", *flags) == plain
     dedup("--against", "eval.jsonl", "--index", "other.idx", "--shingle", 5, "--ngram", 13)
     assert dedup("--against", "other.idx", *flags) == plain
 
@@ -138,7 +138,7 @@ def test_a_broken_index_ends_the_run_in_clear_words_and_is_left_alone(dedup, bre
     dedup("--against", "eval.jsonl", "--index", "e.idx")
     breaking("e.idx")
     before = mark("e.idx")
-    ways = [("--index", "e.idx", "--against", "eval.jsonl"), ("--index", "e.idx")]
+    ways = [("--index", "e.idx", "--against", "eval.jsonl")]
     for flags in ways + [("--against", "e.idx")] * (breaking in BROKEN):
         told = dedup(*flags, expect=3)
         assert told.startswith("dc-dedup: e.idx: ")
@@ -150,7 +150,7 @@ def test_a_broken_index_ends_the_run_in_clear_words_and_is_left_alone(dedup, bre
 @pytest.mark.parametrize(
     ("flags", "code", "told"),
     [
-        (("--index", "e.idx"), 3, "e.idx: no index of dc-dedup"),
+        (("--index", "e.idx"), 2, "--index needs --against"),
         (("--index", "missing/e.idx", "--against", "eval.jsonl"), 3, "--index missing/e.idx: No such file"),
         (("--index", "/proc/e.idx", "--against", "eval.jsonl"), 3, "--index /proc/e.idx: "),
         (("--index", "e.idx", "--against", "-"), 2, "not stdin"),

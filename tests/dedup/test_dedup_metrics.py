@@ -183,7 +183,7 @@ def test_the_bands_of_the_default_threshold_promise_what_the_help_says():
     ("flags", "told"),
     [
         ("--approx --metric jaccard --threshold 0.5", "from a Jaccard similarity of 0.578 on"),
-        ("--approx --threshold 0.7", "of 0.7 allows 0.474: raise the threshold or compare exactly"),
+        ("--approx --threshold 0.7", "either at 0.7 allows 0.474: raise the threshold or compare exactly"),
         ("--approx --metric tfidf", "--approx does not go with --metric tfidf"),
         ("--approx --metric embed --embed-model m", "--approx does not go with --metric embed"),
         ("--backend datasketch", "--backend datasketch needs --approx"),
@@ -206,8 +206,11 @@ def test_flags_that_do_not_go_together_are_usage_errors(dedup, flags, told):
     [
         ({"DC_METRIC": "tfidf", "DC_DEDUP_THRESHOLD": "0.6"}, "--metric tfidf --threshold 0.6"),
         ({"DC_AGAINST": "eval.jsonl more.jsonl"}, "--against eval.jsonl --against more.jsonl"),
-        ({"DC_DEDUP_INDEX": "e.idx"}, "--index e.idx"),
-        ({"DC_INDEX": "e.idx", "DC_NGRAM": "8", "DC_NGRAM_SHARE": "0.4"}, "--index e.idx --ngram 8 --ngram-share 0.4"),
+        ({"DC_DEDUP_INDEX": "e.idx", "DC_AGAINST": "eval.jsonl"}, "--against eval.jsonl --index e.idx"),
+        (
+            {"DC_AGAINST": "e.idx", "DC_NGRAM": "8", "DC_NGRAM_SHARE": "0.4"},
+            "--against e.idx --ngram 8 --ngram-share 0.4",
+        ),
         ({"DC_APPROX": "1", "DC_DEDUP_BACKEND": "datasketch"}, "--approx --backend datasketch"),
         ({"DC_EMBED_MODEL": "m", "DC_METRIC": "embed"}, "--metric embed --embed-model m"),
     ],
