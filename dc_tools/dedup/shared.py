@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import IO
 
 import numpy as np
@@ -57,12 +57,14 @@ class Shared:
         """Where others find it."""
         return f"/proc/{self.pid}/fd/{self.fd}"
 
+    @property
+    def descriptor(self) -> int:
+        """To read by, in this process."""
+        return self.fd if os.getpid() == self.pid else _opened(self.path)
+
     def read(self, start: int, size: int) -> bytes:
         """`size` bytes from `start`."""
-        if os.getpid() == self.pid:
-            return os.pread(self.fd, size, start)
-        with open(self.path, "rb", buffering=0) as file:
-            return os.pread(file.fileno(), size, start)
+        return os.pread(self.descriptor, size, start)
 
 
 @dataclass(frozen=True)
@@ -85,11 +87,12 @@ class Words:
         return start // _WORD
 
     def read(self, start: int, count: int) -> Hashes:
-        """`count` words from place `start`; only where the file is open."""
+        """`count` words from place `start`."""
         found: Hashes = np.empty(count, dtype=np.uint64)
         view, at = found.data.cast("B") if count else memoryview(b""), start * _WORD
+        descriptor = self.file.descriptor
         while view:
-            got = os.preadv(self.file.fd, [view], at)
+            got = os.preadv(descriptor, [view], at)
             view, at = view[got:], at + got
         return found
 
@@ -139,6 +142,12 @@ class SharedOrder:
     def order(self) -> Order:
         """As it was learned."""
         return _loaded(self.file.path, self.size)
+
+
+@cache
+def _opened(path: str) -> int:
+    """A descriptor in a worker process, whose files are those of one run."""
+    return os.open(path, os.O_RDONLY)
 
 
 @lru_cache(maxsize=1)

@@ -9,7 +9,7 @@ import numpy as np
 
 from dc_tools.core.errors import UsageError
 from dc_tools.core.parallel import Workers
-from dc_tools.dedup.arrays import Hashes, Ints
+from dc_tools.dedup.arrays import Hashes, Ints, distinct
 from dc_tools.dedup.bands import plan
 from dc_tools.dedup.evidence import Described
 from dc_tools.dedup.intake import Finder, Taken
@@ -18,7 +18,7 @@ from dc_tools.dedup.pairs.components import Forest, among
 from dc_tools.dedup.pairs.families import CutHeads, Piece, cut_elements, rounds
 from dc_tools.dedup.pairs.join import Corpus, Flags, Meetings, Met, Pairs, Rule, meetings, upper
 from dc_tools.dedup.pairs.order import Order
-from dc_tools.dedup.pairs.verify import verified
+from dc_tools.dedup.pairs.verify import AT_ONCE, FEW, verified
 from dc_tools.dedup.prepare import Batch, Entries, Prepared, Recipe, entries, make, prepare
 from dc_tools.dedup.settings import Metric, Settings
 from dc_tools.dedup.shared import SharedOrder, Words, words_file
@@ -28,6 +28,9 @@ from dc_tools.dedup.text import BATCH_TEXTS, HASH_BITS, batches
 PART_BITS = 4
 """The join is worked at in 16 parts, so that memory holds a sixteenth of its entries."""
 _NONE = np.zeros(0, dtype=np.uint64)
+_NO_PAIRS = Pairs(*(np.zeros(0, dtype=np.int64),) * 3)
+PIECES = 8
+"""And the candidates are verified in at least so many pieces, where there are enough."""
 LOTS = 16
 """And the meetings of pairs are added up in so many lots."""
 BITS_A_HEAD = 3
@@ -131,26 +134,54 @@ class ExactFinder(LocalFinder):
         """
         rule, corpus = _rule(self.recipe), taken.corpus
 
-        def heads(part: int) -> Hashes:
-            return of_texts(self._heads.part(part), chosen)
-
         if self._others is None and not rule.heads_meet_heads:
             self._others = elements_in_heads(self._sets, self._heads, self.recipe, self._stack)
-        others = self._others
-        found = [
-            meetings(heads(part), of_texts(others.part(part), chosen) if others else None, corpus, rule, LOTS)
-            for part in range(self._heads.parts)
-        ]
+        join = _Join(self._heads, self._others, chosen, corpus, rule, self._sets)
+        found = list(self._workers.map(join.met, range(self._heads.parts)))
         cut = cut_elements((met.cut for met in found), len(chosen))
-        pairs = verified(_candidates(found, corpus, rule, cut), corpus, rule, self._sets.gather)
+        pairs = join.verified(_candidates(found, corpus, rule, cut), self._workers)
         many = cut >= np.maximum(rule.shared(corpus.sizes.astype(np.int64)), 1)
         if many.any():
-            index = CutHeads(heads, self.recipe.part_bits, many, corpus, rule)
+            index = CutHeads(join.heads, self.recipe.part_bits, many, corpus, rule)
             for start, stop in rounds(len(chosen)):
                 index.group(groups_of(pairs, corpus))
                 for candidates in index.candidates(_pieces(self._sets, chosen, start, stop)):
-                    pairs = merged(pairs, verified(candidates, corpus, rule, self._sets.gather))
+                    pairs = merged(pairs, join.verified(candidates, self._workers))
         return replace(pairs, cut=np.flatnonzero(cut))
+
+
+@dataclass(frozen=True)
+class _Join:
+    """What the workers need to know of one join."""
+
+    all_heads: Shuffle
+    others: Shuffle | None
+    chosen: Flags
+    corpus: Corpus
+    rule: Rule
+    sets: Sets
+
+    def heads(self, part: int) -> Hashes:
+        """Entries of the heads of the chosen texts."""
+        return of_texts(self.all_heads.part(part), self.chosen)
+
+    def met(self, part: int) -> Met:
+        """What meets in a part."""
+        others = of_texts(self.others.part(part), self.chosen) if self.others else None
+        return meetings(self.heads(part), others, self.corpus, self.rule, LOTS)
+
+    def verify(self, candidates: Hashes) -> Pairs:
+        """Those of some candidates that match."""
+        return verified(candidates, self.corpus, self.rule, self.sets.gather)
+
+    def verified(self, candidates: Hashes, workers: Workers) -> Pairs:
+        """Those of all candidates that match."""
+        candidates, _ = distinct(candidates)
+        size = min(max(len(candidates) // PIECES, FEW), AT_ONCE)
+        pieces = [candidates[start : start + size] for start in range(0, len(candidates), size)]
+        found = [_NO_PAIRS, *workers.map(self.verify, pieces)]
+        a, b, common = (np.concatenate([getattr(each, name) for each in found]) for name in ("a", "b", "common"))
+        return Pairs(a, b, common, len(candidates))
 
 
 class BandFinder(LocalFinder):
