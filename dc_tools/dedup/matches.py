@@ -3,13 +3,14 @@
 from collections import defaultdict
 from collections.abc import Callable
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from dc_tools.dedup.arrays import Ints
 from dc_tools.dedup.clusters import Match, Results, contradict
+from dc_tools.dedup.evidence import Likeness
 from dc_tools.dedup.intake import Taken
 from dc_tools.dedup.pairs.join import Pairs, packed
 from dc_tools.dedup.settings import Metric, Settings
@@ -18,15 +19,6 @@ EXACT = "exact"
 """The metric's name where whole folded statements are equal."""
 NGRAM = "ngram"
 """The metric's name where a record has a reference's n-grams."""
-
-
-class Likeness(NamedTuple):
-    """Why two records match."""
-
-    metric: str
-    score: float
-    measures: dict[str, Any]
-    """What else is known of the two."""
 
 
 class Matches:

@@ -7,10 +7,11 @@ from itertools import islice
 from dc_tools.core.parallel import Workers
 from dc_tools.core.records import Line
 from dc_tools.dedup.decide import Decisions
-from dc_tools.dedup.evidence import Described, Evidence, explain
+from dc_tools.dedup.evidence import Described, Evidence, Likeness, explain
 from dc_tools.dedup.intake import Taken
-from dc_tools.dedup.matches import EXACT, NGRAM, Likeness, Matches
+from dc_tools.dedup.matches import EXACT, NGRAM, Matches
 from dc_tools.dedup.settings import Settings
+from dc_tools.dedup.spans import common_spans
 
 CONTAMINATED, DUPLICATE = "contaminated", "duplicate"
 EXPLAINED_AT_ONCE = 32
@@ -75,10 +76,13 @@ def _likeness(matches: Matches, taken: Taken, record: int, other: int) -> Likene
 
 
 def _explained(removals: list[Removal]) -> list[Evidence]:
+    pairs = [
+        (Line(each.removed).decode(Described), Line(each.matched).decode(Described)) for each in removals
+    ]
+    spans = common_spans([(removed.statement, matched.statement) for removed, matched in pairs])
     found = []
-    for removal in removals:
-        removed, matched = (Line(raw).decode(Described) for raw in (removal.removed, removal.matched))
-        account = explain(removal.reason, removed, matched, *removal.likeness)
+    for removal, (removed, matched), span in zip(removals, pairs, spans, strict=True):
+        account = explain(removal.reason, removed, matched, removal.likeness, span)
         account.cluster, account.against = removal.cluster, removal.against
         if removal.kept_id is not None:
             account.through, account.kept_id = account.kept_id, removal.kept_id

@@ -83,6 +83,8 @@ class Tokens:
     lengths: Ints
     counts: Ints
     """Number of words of each text."""
+    starts: Ints
+    """Where each text begins in the buffer."""
 
     def hashes(self) -> Hashes:
         """A hash of the bytes of each word."""
@@ -154,7 +156,8 @@ def tokenize(texts: list[str], operators: bool = True) -> Tokens:
     first, lengths = edges[::2], edges[1::2] - edges[::2]
     ends = np.cumsum([len(each) + 1 for each in encoded])
     counts = np.diff(np.searchsorted(first, ends), prepend=0)
-    return Tokens(buffer, first, lengths, counts.astype(np.int64))
+    starts = np.concatenate([[0], ends[:-1]]).astype(np.int64)
+    return Tokens(buffer, first, lengths, counts.astype(np.int64), starts)
 
 
 def shingle_sets(texts: list[str], unit: Unit, k: int) -> tuple[Ints, Hashes]:

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from dc_tools.core.records import Checker, CheckerType, Mode, Test
 from dc_tools.dedup.clusters import contradict
-from dc_tools.dedup.evidence import Described, common_span, explain, results_of, shared_tests
+from dc_tools.dedup.evidence import Described, Likeness, explain, results_of, shared_tests
+from dc_tools.dedup.spans import common_spans
 
 
 def problem(*tests, mode=Mode.STDIN, checker=CheckerType.DEFAULT, statement=""):
@@ -52,14 +53,20 @@ def test_a_record_that_contradicts_itself_loses_that_input():
 
 def test_three_shared_tests_are_evidence_and_two_are_not():
     tests = [("1", "1"), ("2", "4"), ("3", "9"), ("4", "16")]
+    likeness = Likeness("exact", 1.0, {})
     for count, expected in ((2, None), (3, 3), (4, 4)):
-        found = explain("duplicate", problem(*tests), problem(*tests[:count], ("9", "81")), "exact", 1.0, {})
+        found = explain("duplicate", problem(*tests), problem(*tests[:count], ("9", "81")), likeness, None)
         assert found.evidence.get("shared_tests") == expected
+
+
+def span_of(statement, other):
+    (found,) = common_spans([(statement, other)])
+    return found
 
 
 def test_span_is_the_longest_common_text_at_its_place():
     statement = "Hello!  Given an Array of $10^{4}$ numbers, print the sum. Bye"
-    found = common_span(statement, "task: given an array of 10⁴ NUMBERS print  the sum, or not")
+    found = span_of(statement, "task: given an array of 10⁴ NUMBERS print  the sum, or not")
     assert found.text == "Given an Array of $10^{4}$ numbers, print the sum."
     assert statement[found.start : found.end] == found.text
     assert found.words == 10
@@ -67,21 +74,28 @@ def test_span_is_the_longest_common_text_at_its_place():
 
 def test_span_places_words_where_folding_moves_characters():
     statement = "ﬁrst … Straße größer als 10⁴ Meter — Ende"
-    found = common_span(statement, "die strasse GRÖSSER als 10^4 meter")
+    found = span_of(statement, "die strasse GRÖSSER als 10^4 meter")
     assert found.text == "Straße größer als 10⁴ Meter"
     assert statement[found.start : found.end] == found.text
 
 
 def test_there_is_no_span_without_a_common_word():
-    assert common_span("a b c", "d e f") is None
-    assert common_span("", "d e f") is None
+    assert span_of("a b c", "d e f") is None
+    assert span_of("", "d e f") is None
 
 
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.sampled_from("abcd"), max_size=25), st.lists(st.sampled_from("abcd"), max_size=25))
 def test_span_is_as_long_as_the_longest_common_run(mine, theirs):
     expected = SequenceMatcher(None, mine, theirs, autojunk=False).find_longest_match()
-    found = common_span(" ".join(mine), " ".join(theirs))
+    found = span_of(" ".join(mine), " ".join(theirs))
     assert (found.words if found else 0) == expected.size
     if found:
         assert (found.start, found.text) == (2 * expected.a, " ".join(mine[expected.a : expected.a + expected.size]))
+
+
+def test_spans_of_many_pairs_are_those_of_each():
+    texts = ["one two three four", "Größe two three", "", "数组 two three four", "\u2460 x one two", "x one", "!!!"]
+    pairs = [(a, b) for a in texts for b in texts]
+    assert common_spans(pairs) == [span_of(*pair) for pair in pairs]
+    assert common_spans([]) == []
