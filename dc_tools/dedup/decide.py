@@ -62,6 +62,8 @@ def decide(
 
 def undecided(pairs: Pairs, taken: Taken, decisions: Decisions) -> list[int]:
     """Texts of families that have a record outside their family's largest cluster, for whatever reason."""
+    if not len(pairs.cut):
+        return []
     is_cut = np.zeros(len(taken.nodes), dtype=np.bool_)
     is_cut[pairs.cut] = True
     forest = Forest.of(*among(pairs, is_cut))

@@ -3,9 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
-
 from dc_tools.dedup.arrays import Ints
 from dc_tools.dedup.pairs.join import Flags, Pairs
 
@@ -22,6 +19,9 @@ class Forest:
     @staticmethod
     def of(a: Ints, b: Ints) -> "Forest":
         """That of the pairs (a[i], b[i])."""
+        from scipy.sparse import coo_array
+        from scipy.sparse.csgraph import connected_components
+
         texts, places = np.unique(np.concatenate([a, b]), return_inverse=True)
         edges = (np.ones(len(a), dtype=np.bool_), (places[: len(a)], places[len(a) :]))
         graph = coo_array(edges, shape=(len(texts), len(texts)))
