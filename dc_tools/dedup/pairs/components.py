@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+
 from dc_tools.dedup.arrays import Ints
 from dc_tools.dedup.pairs.join import Flags, Pairs
 
