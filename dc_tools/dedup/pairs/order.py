@@ -11,7 +11,7 @@ import numpy.typing as npt
 from dc_tools.dedup.arrays import Hashes, Ints, ranges
 from dc_tools.dedup.text import HASH_BITS
 
-SAMPLE = 1 << 13
+SAMPLE = 1 << 12
 """Sets from which the order is learned."""
 MAX_BUCKET_BITS = 22
 MOST = 1 << 15
