@@ -139,7 +139,7 @@ def _made(
         anew = [piece.apart() if workers.are_apart else piece for piece in sample if isinstance(piece, Batch)]
         found = workers.map(partial(prepare, recipe=recipe), anew)
         first = [piece if isinstance(piece, Prepared) else next(found) for piece in sample]
-        order = Order.learn(np.concatenate([_NONE, *(piece.hashes for piece in first)]))
+        order = Order.learn([piece.hashes for piece in first])
         while first:
             yield finish(first.pop(0), recipe, order)
     for prepared in known:

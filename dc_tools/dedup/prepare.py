@@ -11,7 +11,7 @@ from dc_tools.core.records import Struct
 from dc_tools.dedup.arrays import Hashes, Ints
 from dc_tools.dedup.bands import NO_KEY, Bands, band_keys, datasketch_keys
 from dc_tools.dedup.overlap import Ngrams, Overlaps
-from dc_tools.dedup.pairs.join import WORD, Rule
+from dc_tools.dedup.pairs.join import LOW, WORD, Rule
 from dc_tools.dedup.pairs.order import Order
 from dc_tools.dedup.settings import Backend, Unit
 from dc_tools.dedup.shared import Places
@@ -57,7 +57,8 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Entries:
-    """Elements of sets for the join, ordered by part: the element's next 32 bits above the number of its text."""
+    """Elements of sets for the join, ordered by part, which is an element's lowest bits; its next 32 bits stand above
+    the number of its text. (Heads begin with the lowest hashes: their highest bits tell little.)"""
 
     entries: Hashes
     counts: Ints
@@ -155,7 +156,13 @@ def finish(prepared: Prepared, recipe: Recipe, order: Order | None) -> Prepared:
 
 def entries(hashes: Hashes, owners: Ints, part_bits: int) -> Entries:
     """Elements and the texts that hold them, grouped by part."""
-    part = (hashes >> np.uint64(HASH_BITS - part_bits)).astype(np.uint8)
+    part = (hashes & np.uint64((1 << part_bits) - 1)).astype(np.uint8)
     order = np.argsort(part, kind="stable")
-    packed = (hashes >> np.uint64(HASH_BITS - part_bits - 32) << WORD) | owners.astype(np.uint64)
+    packed = (hashes >> np.uint64(part_bits) << WORD) | owners.astype(np.uint64)
     return Entries(packed[order], np.bincount(part, minlength=1 << part_bits))
+
+
+def element_keys(hashes: Hashes, part_bits: int) -> Hashes:
+    """Part and bits of elements, as their entries have them, in one word."""
+    part = hashes & np.uint64((1 << part_bits) - 1)
+    return (part << WORD) | ((hashes >> np.uint64(part_bits)) & LOW)

@@ -28,7 +28,7 @@ def packed(sets):
 @settings(deadline=None)
 @given(st.lists(st.sets(st.sampled_from([i << 42 for i in range(40)]), max_size=12), max_size=8), st.data())
 def test_heads_are_the_first_of_each_set_in_the_learned_order(sets, data):
-    order = Order.learn(packed(sets)[1])
+    order = Order.learn([packed(sets)[1]])
     lengths = np.array([data.draw(st.integers(0, len(each))) for each in sets], dtype=np.int64)
     found = order.heads(*packed(sets), lengths).tolist()
     times = Counter(x for each in sets for x in each)
@@ -40,7 +40,7 @@ def test_heads_are_the_first_of_each_set_in_the_learned_order(sets, data):
 
 
 def test_the_order_of_unknown_shingles_is_by_hash_and_they_come_first():
-    order = Order.learn(np.repeat(np.array([7 << 44, 9 << 44], dtype=np.uint64), [8, 2]))
+    order = Order.learn([np.repeat(np.array([x << 44], dtype=np.uint64), times) for x, times in ((7, 8), (9, 2))])
     members = np.array([1 << 44, 7 << 44, 9 << 44, 11 << 44], dtype=np.uint64)
     for length, wanted in enumerate([[], [1], [1, 11], [1, 9, 11], [1, 7, 9, 11]]):
         found = order.heads(np.array([4]), members, np.array([length]))

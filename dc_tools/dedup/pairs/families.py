@@ -11,7 +11,7 @@ import numpy as np
 from dc_tools.dedup.arrays import Hashes, Ints, chunks, ranges
 from dc_tools.dedup.pairs.join import CHUNK, LOW, WORD, Corpus, Flags, Meetings, Rule, upper
 from dc_tools.dedup.pairs.verify import AT_ONCE
-from dc_tools.dedup.text import HASH_BITS
+from dc_tools.dedup.prepare import element_keys
 
 Piece = tuple[Ints, Ints, Hashes]
 """Numbers of texts, their sizes, and the elements of their sets, one after another."""
@@ -42,7 +42,7 @@ class CutHeads:
     ) -> None:
         """`part` gives the entries of all heads of a part; those of the chosen texts are taken, each its own group."""
         self._corpus, self._rule = corpus, rule
-        self._shift = np.uint64(HASH_BITS - part_bits - 32)
+        self._part_bits = part_bits
         keys, owners = [], []
         for number in range(1 << part_bits):
             entries = part(number)
@@ -75,7 +75,7 @@ class CutHeads:
         yield from held
 
     def _of_piece(self, numbers: Ints, sizes: Ints, hashes: Hashes) -> Iterator[Hashes]:
-        keys, owners = hashes >> self._shift, np.repeat(numbers, sizes)
+        keys, owners = element_keys(hashes, self._part_bits), np.repeat(numbers, sizes)
         place = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
         known = np.flatnonzero(self._keys[place] == keys)
         owners, key = owners[known], place[known].astype(np.uint64) << WORD

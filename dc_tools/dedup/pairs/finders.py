@@ -19,11 +19,11 @@ from dc_tools.dedup.pairs.families import CutHeads, Piece, cut_elements, rounds
 from dc_tools.dedup.pairs.join import Corpus, Flags, Meetings, Met, Pairs, Rule, meetings, upper
 from dc_tools.dedup.pairs.order import Order
 from dc_tools.dedup.pairs.verify import AT_ONCE, FEW, verified
-from dc_tools.dedup.prepare import Batch, Entries, Prepared, Recipe, entries, make, prepare
+from dc_tools.dedup.prepare import Batch, Entries, Prepared, Recipe, element_keys, entries, make, prepare
 from dc_tools.dedup.settings import Metric, Settings
 from dc_tools.dedup.shared import SharedOrder, Words, words_file
 from dc_tools.dedup.spool import Sets, Shuffle
-from dc_tools.dedup.text import BATCH_TEXTS, HASH_BITS, batches
+from dc_tools.dedup.text import BATCH_TEXTS, batches
 
 PART_BITS = 4
 """The join is worked at in 16 parts, so that memory holds a sixteenth of its entries."""
@@ -278,7 +278,7 @@ def table_bits(entries: int) -> int:
 
 
 def table_row(heads: Hashes, bits: int, part_bits: int) -> Flags:
-    """The buckets of one part, by the top bits of hashes: whether some head holds an element of the bucket."""
+    """The buckets of one part, by the bits of its elements: whether some head holds one of the bucket."""
     row = np.zeros(1 << (bits - part_bits), dtype=np.bool_)
     row[(heads >> np.uint64(64 - (bits - part_bits))).view(np.int64)] = True
     return row
@@ -287,5 +287,5 @@ def table_row(heads: Hashes, bits: int, part_bits: int) -> Flags:
 def marked(table: Flags, sizes: Ints, hashes: Hashes, part_bits: int) -> Entries:
     """Entries of the elements of sets, numbered from 0, that the table has, with a few false ones."""
     bits = len(table).bit_length() - 1
-    chosen = np.flatnonzero(table[hashes >> np.uint64(HASH_BITS - bits)])
+    chosen = np.flatnonzero(table[element_keys(hashes, part_bits) >> np.uint64(32 + part_bits - bits)])
     return entries(hashes[chosen], np.searchsorted(np.cumsum(sizes), chosen, side="right"), part_bits)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from dc_tools.dedup.arrays import Hashes, Ints, ranges
 from dc_tools.dedup.text import HASH_BITS
 
-SAMPLE = 1 << 12
+SAMPLE = 1 << 14
 """Sets from which the order is learned."""
 MAX_BUCKET_BITS = 22
 MOST = 1 << 15
@@ -27,10 +27,13 @@ class Order:
     """Class by the top bits of a hash: shingles that share a bucket share its count."""
 
     @staticmethod
-    def learn(hashes: Hashes) -> "Order":
+    def learn(batches: list[Hashes]) -> "Order":
         """From the elements of sampled sets, one after another."""
-        bits = min(max((4 * len(hashes)).bit_length(), 10), MAX_BUCKET_BITS)
-        counts = np.bincount((hashes >> np.uint64(HASH_BITS - bits)).view(np.int64), minlength=1 << bits)
+        bits = min(max((4 * sum(map(len, batches))).bit_length(), 10), MAX_BUCKET_BITS)
+        counts = np.zeros(1 << bits, dtype=np.int32)
+        for hashes in batches:
+            buckets = (hashes >> np.uint64(HASH_BITS - bits)).view(np.int64)
+            counts += np.bincount(buckets, minlength=1 << bits).astype(np.int32)
         return Order(_CLASSES[np.minimum(counts, MOST)])
 
     def heads(self, sizes: Ints, hashes: Hashes, lengths: Ints) -> Hashes:
