@@ -67,3 +67,33 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return item.get_closest_marker("slow") is not None, ORDER.index(part) if part in ORDER else len(ORDER)
 
     items.sort(key=rank)
+
+
+@pytest.fixture(scope="session")
+def started_cluster():
+    """A head without CPUs, to which nodes are added, each a raylet of its own; and all their processes."""
+    from dc_tools.core.cluster import prepare_for_ray
+
+    prepare_for_ray("there")
+    from ray.cluster_utils import Cluster
+
+    quick = {"health_check_initial_delay_ms": 500, "health_check_period_ms": 500, "health_check_failure_threshold": 3}
+    made = Cluster(
+        initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False, "_system_config": quick}
+    )
+    processes = [info.process for each in made.head_node.all_processes.values() for info in each]
+    yield made, processes
+    made.shutdown()
+    for process in processes:
+        process.wait(10)  # Ray leaves them unwaited for
+
+
+@pytest.fixture
+def cluster(started_cluster):
+    """It with three nodes of one CPU; a test may kill some."""
+    made, processes = started_cluster
+    while len(made.worker_nodes) < 3:
+        node = made.add_node(num_cpus=1, wait=False)
+        processes += [info.process for each in node.all_processes.values() for info in each]
+    made.wait_for_nodes()
+    return made

@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,28 +11,7 @@ import pytest
 from processes import wait_until
 
 pytest.importorskip("ray")
-ROWS, NODES = 96, 3
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Any]:
-    """A head without CPUs and three nodes of one CPU, each a raylet of its own."""
-    from dc_tools.core.cluster import prepare_for_ray
-
-    prepare_for_ray("there")
-    from ray.cluster_utils import Cluster
-
-    quick = {"health_check_initial_delay_ms": 500, "health_check_period_ms": 500, "health_check_failure_threshold": 3}
-    made = Cluster(
-        initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False, "_system_config": quick}
-    )
-    try:
-        for _ in range(NODES):
-            made.add_node(num_cpus=1, wait=False)
-        made.wait_for_nodes()
-        yield made
-    finally:
-        made.shutdown()
+ROWS = 96
 
 
 def rows(folder: Path) -> Path:
