@@ -1,7 +1,6 @@
 """Files of TMPDIR without a name that worker processes read and write too: what is large goes past the pipes.
 
-A pipe hands on 64 kB at a time, and the reader has to get hold of its interpreter for each; that costs more than the
-work.
+A pipe hands on 64 kB at a time, and the reader has to get hold of its interpreter for each.
 """
 
 import fcntl

@@ -72,6 +72,7 @@ def test_the_plan_is_the_longest_keys_and_the_fewest_that_miss_one_in_a_million(
     assert plan(threshold, metric) == wanted
 
 
+@settings(deadline=None)
 @given(st.floats(0.58, 1.0))
 def test_no_longer_key_would_do_and_no_fewer(threshold):
     chosen = plan(threshold, Metric.JACCARD)
@@ -87,6 +88,7 @@ def test_a_threshold_that_no_sixteen_keys_hold_is_refused_with_the_least_they_do
         plan(0.7, Metric.CONTAINMENT)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 60), st.integers(1, 60), st.integers(1, 60))
 def test_no_pair_of_that_containment_and_ratio_is_less_alike_than_the_lowest(a, b, common):
     a, b = sorted((a, b))
@@ -122,6 +124,7 @@ def test_pairs_at_the_threshold_are_missed_no_more_often_than_computed(threshold
         assert miss_of_some(shared, chosen.b, some) < 1.05 * Bands(some, chosen.r).miss(threshold)
 
 
+@settings(deadline=None)
 @given(SETS, st.randoms(use_true_random=False), st.sampled_from([Bands(2, 1), Bands(16, 2), Bands(16, 10)]))
 @settings(max_examples=40, deadline=None)
 def test_equal_sets_have_equal_keys_in_any_company_and_the_empty_set_has_none(sets, random, chosen):

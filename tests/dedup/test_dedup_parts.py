@@ -47,6 +47,7 @@ def test_the_order_of_unknown_shingles_is_by_hash_and_they_come_first():
         assert [x >> 44 for x in found.tolist()] == wanted
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(st.tuples(st.integers(0, 5), st.integers(1, 9)), max_size=8), max_size=5), st.integers(1, 4))
 def test_meetings_add_up_whole_or_in_lots(parts, count):
     made, wanted = [], Counter()
@@ -64,6 +65,7 @@ def test_meetings_add_up_whole_or_in_lots(parts, count):
     assert sorted(found) == sorted(wanted.items())
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 14), st.integers(0, 14)), max_size=20), st.integers(1, 5))
 def test_forests_merged_are_the_forest_of_all(pairs, step):
     wanted = list(range(15))
@@ -76,6 +78,7 @@ def test_forests_merged_are_the_forest_of_all(pairs, step):
     assert Forest.merged(Forest.merged(*forests[::2]), *forests[1::2]).labels(15).tolist() == wanted
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(WORDS, max_size=6), max_size=6))
 def test_small_tools(lists):
     lengths = np.array([len(each) for each in lists], dtype=np.int64)

@@ -1,6 +1,6 @@
 """The exact join on a Ray cluster: the same functions as on one machine, so the same pairs.
 
-Sets and entries stay on the nodes that made them. Entries are shuffled by ranges of keys, the meetings of a part by
+Sets and entries stay on the nodes that made them. Entries are shuffled by key, the meetings of a part by
 pair; the candidates come here, and the sets that they need go to where they are verified. What comes here of a text
 are a few numbers. A node that is lost takes its pieces with it, and they are made again from the statements.
 """

@@ -6,7 +6,7 @@ hand, the first |x| - o + k of x suffice. Jaccard >= t gives o >= t |x| and o >=
 Containment, |x & y| / min(|x|, |y|) >= t, bounds o by the smaller set only, so its head meets all of the larger one.
 Any order is correct; the rarest first is quick.
 
-Elements are split by ranges of their hashes into parts. Each part counts its meetings alone, so that parts may be
+Elements are split into parts by bits of their hashes. Each part counts its meetings alone, so that parts may be
 worked at one after another from a disk, or at once on many machines; the counts of a pair are added up.
 """
 
