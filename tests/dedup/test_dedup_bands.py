@@ -124,7 +124,6 @@ def test_pairs_at_the_threshold_are_missed_no_more_often_than_computed(threshold
         assert miss_of_some(shared, chosen.b, some) < 1.05 * Bands(some, chosen.r).miss(threshold)
 
 
-@settings(deadline=None)
 @given(SETS, st.randoms(use_true_random=False), st.sampled_from([Bands(2, 1), Bands(16, 2), Bands(16, 10)]))
 @settings(max_examples=40, deadline=None)
 def test_equal_sets_have_equal_keys_in_any_company_and_the_empty_set_has_none(sets, random, chosen):
