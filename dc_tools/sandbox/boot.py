@@ -4,6 +4,7 @@ Sent are the worker and the modules of this package that it imports, which use t
 """
 
 import ast
+import functools
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,8 +47,12 @@ def command(module: str, *arguments: str) -> list[str]:
     return ["python3", *FLAGS, "-c", _BOOT, module, *arguments]
 
 
+@functools.cache
 def packed(module: str) -> bytes:
-    """A module and the modules of this package that it imports; the packages they are in are sent empty."""
+    """A module and the modules of this package that it imports; the packages they are in are sent empty.
+
+    The first call must have no other thread beside it that parses Python: 3.11 counts the depth of all in one place.
+    """
     texts: dict[str, str] = {}
     waiting = [module]
     while waiting:

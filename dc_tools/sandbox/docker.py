@@ -283,14 +283,22 @@ class DockerWorker:
         self._box = Container(options, argv, ENVIRONMENT)
         self._line = stream.Line(self._box, self._box, BESIDE_BYTES)
         try:
+            said = self._start()
+            if said:
+                said = " ".join(said.split())[-300:]
+                raise CannotRun(f"no worker starts in a container of '{options.image}': {said}")
+        except BaseException:
+            self.close()
+            raise
+
+    def _start(self) -> str:
+        """Send the worker; what keeps it from starting, "" where it has started."""
+        try:
             self._box.send(boot.packed(WORKER))
             kind, payload = self._line.receive(stream.SLACK_S)
-            said = "" if kind == "Y" else payload.decode("utf-8", "replace")
+            return "" if kind == "Y" else payload.decode("utf-8", "replace") or "it does not say why"
         except (OSError, EOFError) as error:
-            said = self._box.said() or str(error)
-        if said:
-            self.close()
-            raise CannotRun(f"no worker starts in a container of '{options.image}': {' '.join(said.split())[-300:]}")
+            return self._box.said() or str(error) or type(error).__name__
 
     def session(self, program: Program, *, fast: bool = False) -> contextlib.AbstractContextManager[Session]:
         """Compile a program and keep it ready. Errors: `WorkerLost`, here and from `Session.run`."""
@@ -313,6 +321,7 @@ def docker_workers(options: DockerOptions) -> Callable[[], DockerWorker]:
             api.inspect_image(options.image)
         except _Trouble as error:
             raise _refusal(options, error) from error
+    boot.packed(WORKER)  # before there are threads
     return functools.partial(DockerWorker, options)
 
 

@@ -113,6 +113,14 @@ def test_a_container_in_which_no_worker_can_start_says_why_and_is_removed(option
     assert containers(options) == before
 
 
+def test_a_container_whose_worker_cannot_be_sent_is_removed(options, monkeypatch):
+    before = containers(options)
+    monkeypatch.setattr(docker.boot, "packed", lambda module: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        DockerWorker(options)
+    assert containers(options) == before
+
+
 class BrokenWorker(DockerWorker):
     """Asks for a level that there is not."""
 
