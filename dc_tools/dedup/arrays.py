@@ -7,6 +7,8 @@ import numpy.typing as npt
 
 Ints = npt.NDArray[np.int64]
 Hashes = npt.NDArray[np.uint64]
+ODD_1, ODD_2 = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD6E8FEB86659FD93)
+"""Odd numbers to multiply hashes by."""
 
 
 def distinct(words: Hashes) -> tuple[Hashes, Ints]:
@@ -41,3 +43,16 @@ def chunks(weights: Ints, weight: int, most: int) -> Iterator[tuple[int, int]]:
         stop = min(max(int(np.searchsorted(ends, done + weight, side="right")), start + 1), start + most, len(weights))
         yield start, stop
         start, done = stop, int(ends[stop - 1])
+
+
+def mixed(x: Hashes) -> Hashes:
+    """Spread every bit over all 64: two rounds of xor-shift and odd multiply, a bijection."""
+    x = (x ^ (x >> np.uint64(32))) * ODD_2
+    x = (x ^ (x >> np.uint64(29))) * ODD_1
+    return x ^ (x >> np.uint64(32))
+
+
+def found(keys: Hashes, wanted: Hashes) -> tuple[Ints, Ints]:
+    """Where in the sorted `keys` the run of each of the `wanted`, best sorted, begins, and its length."""
+    start = np.searchsorted(keys, wanted, side="left")
+    return start, np.searchsorted(keys, wanted, side="right") - start

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 import numpy as np
 import xxhash
 
-from dc_tools.dedup.arrays import Hashes, Ints
+from dc_tools.dedup.arrays import Hashes, Ints, mixed
 from dc_tools.dedup.settings import Metric
 from dc_tools.dedup.text import HASH_BITS
 
@@ -150,13 +150,13 @@ def _settle(values: Hashes, owners: Hashes, hashes: Hashes, bins: int) -> None:
 def _rehashed(hashes: Hashes, copies: int) -> Hashes:
     """Fresh 52-bit hashes [members, copies], by multiply-shift; other numbers of copies give other hashes."""
     numbers = np.arange(copies, 2 * copies, dtype=np.uint64)
-    factors, terms = _mixed(2 * numbers) | np.uint64(1), _mixed(2 * numbers + np.uint64(1))
+    factors, terms = mixed(2 * numbers) | np.uint64(1), mixed(2 * numbers + np.uint64(1))
     return (hashes[:, None] * factors + terms) >> _REST
 
 
 def _keys_of(values: Hashes, bands: Bands) -> Hashes:
     """A 64-bit hash of each band's values and number."""
-    factors = _mixed(np.arange(1, bands.bins + 1, dtype=np.uint64)) | np.uint64(1)
+    factors = mixed(np.arange(1, bands.bins + 1, dtype=np.uint64)) | np.uint64(1)
     sums = (values * factors).reshape(-1, bands.b, bands.r).sum(axis=2, dtype=np.uint64)
     return _numbered(sums)
 
@@ -164,11 +164,4 @@ def _keys_of(values: Hashes, bands: Bands) -> Hashes:
 def _numbered(bands: Hashes) -> Hashes:
     """Keys of the hashes [n, b] of bands, so that those of different bands differ; never `NO_KEY`."""
     numbers = np.arange(bands.shape[1], dtype=np.uint64)
-    return np.maximum(_mixed(np.add(bands, numbers, dtype=np.uint64)), np.uint64(1))
-
-
-def _mixed(x: Hashes) -> Hashes:
-    """Spread every bit over all 64: two rounds of xor-shift and odd multiply, a bijection."""
-    x = (x ^ (x >> np.uint64(31))) * np.uint64(0xD1342543DE82EF95)
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xA24BAED4963EE407)
-    return x ^ (x >> np.uint64(32))
+    return np.maximum(mixed(np.add(bands, numbers, dtype=np.uint64)), np.uint64(1))

@@ -4,19 +4,16 @@ from array import array
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
 from itertools import chain
 from typing import Any, Protocol
 
 import numpy as np
 
-from dc_tools.core.parallel import Workers
 from dc_tools.core.records import Line, Problem, Status
 from dc_tools.dedup.arrays import Hashes, Ints
 from dc_tools.dedup.overlap import Overlaps
 from dc_tools.dedup.pairs.join import Corpus, Flags, Pairs
-from dc_tools.dedup.pairs.order import SAMPLE, Order
-from dc_tools.dedup.prepare import Batch, Prepared, Recipe, finish, prepare
+from dc_tools.dedup.prepare import Batch, Prepared, Recipe, finish
 from dc_tools.dedup.references import References
 from dc_tools.dedup.settings import Keep, Settings
 from dc_tools.dedup.shared import nameless_file
@@ -54,7 +51,7 @@ class Finder(Protocol):
 
     recipe: Recipe
 
-    def prepared(self, batches: Iterator[Batch], order: Order | None) -> Iterator[Prepared]:
+    def prepared(self, batches: Iterator[Batch]) -> Iterator[Prepared]:
         """What is made of each batch of statements, in order."""
 
     def add(self, first: int, prepared: Prepared) -> None:
@@ -69,7 +66,6 @@ def take(
     records: Iterable[tuple[Line, Problem]],
     settings: Settings,
     finder: Finder,
-    workers: Workers,
     stack: ExitStack,
 ) -> Taken:
     """Take all in; what is set aside on the disk lives as long as `stack`."""
@@ -109,7 +105,7 @@ def take(
                 yield Batch(some, are_records, lines.places(at, len(some)))
                 at += len(some)
 
-    for prepared in _made(known(), given(), finder, workers):
+    for prepared in chain((finish(each, recipe) for each in known()), finder.prepared(given())):
         finder.add(first, prepared)
         keys.append(prepared.keys)
         digests.append(prepared.digests)
@@ -120,31 +116,6 @@ def take(
     lines.flush()
     nodes, corpus = _corpus(np.concatenate(digests), np.concatenate(sizes), borders[0])
     return Taken(borders[0], lines, np.concatenate(keys), nodes, merits, corpus, Overlaps.joined(overlaps))
-
-
-def _made(
-    known: Iterator[Prepared], batches: Iterator[Batch], finder: Finder, workers: Workers
-) -> Iterator[Prepared]:
-    """All batches in order, those that were prepared before first. The order of shingles is learned from the first."""
-    order, recipe = None, finder.recipe
-    if recipe.needs_order:
-        sample: list[Prepared | Batch] = []
-        count = 0
-        pieces: Iterator[Prepared | Batch] = chain(known, batches)
-        for piece in pieces:
-            sample.append(piece)
-            count += len(piece.keys if isinstance(piece, Prepared) else piece.statements)
-            if count >= SAMPLE:
-                break
-        anew = [piece.apart() if workers.are_apart else piece for piece in sample if isinstance(piece, Batch)]
-        found = workers.map(partial(prepare, recipe=recipe), anew)
-        first = [piece if isinstance(piece, Prepared) else next(found) for piece in sample]
-        order = Order.learn([piece.hashes for piece in first])
-        while first:
-            yield finish(first.pop(0), recipe, order)
-    for prepared in known:
-        yield finish(prepared, recipe, order)
-    yield from finder.prepared(batches, order)
 
 
 def _corpus(digests: Hashes, sizes: Any, references: int) -> tuple[Ints, Corpus]:

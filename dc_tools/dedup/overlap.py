@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from dc_tools.dedup.arrays import Hashes, Ints, chunks, ranges
+from dc_tools.dedup.arrays import Hashes, Ints, chunks, found, ranges
 from dc_tools.dedup.settings import Unit
 from dc_tools.dedup.text import HASH_BITS, body_of, shingle_sets
 
@@ -115,7 +115,9 @@ class NgramIndex:
         sizes, hashes = shingle_sets(statements, Unit.WORD, self.n)
         maybe = self._maybe_known(hashes)
         records = np.searchsorted(np.cumsum(sizes), maybe, side="right")
-        low, times = _runs(self.hashes, hashes[maybe])
+        order = np.argsort(hashes[maybe])
+        low, times = np.empty_like(maybe), np.empty_like(maybe)
+        low[order], times[order] = found(self.hashes, hashes[maybe][order])
         met = np.bincount(records, times, minlength=len(sizes)).astype(np.int64)
         pairs, common = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.int64)]
         for first, last in chunks(met, CHUNK, len(sizes)):
@@ -198,13 +200,3 @@ def _times(hashes: Hashes, is_counted: Flags) -> Ints:
     run = np.cumsum(np.diff(hashes, prepend=hashes[:1]) != 0)
     times: Ints = np.bincount(run[is_counted], minlength=len(run))[run]
     return times
-
-
-def _runs(keys: Hashes, wanted: Hashes) -> tuple[Ints, Ints]:
-    """Where in the sorted `keys` the run of each wanted key begins, and its length; sorted needles suit the cache."""
-    order = np.argsort(wanted)
-    needles = wanted[order]
-    first = np.searchsorted(keys, needles, side="left")
-    low, times = np.empty_like(first), np.empty_like(first)
-    low[order], times[order] = first, np.searchsorted(keys, needles, side="right") - first
-    return low, times

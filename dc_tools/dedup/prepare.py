@@ -12,7 +12,6 @@ from dc_tools.dedup.arrays import Hashes, Ints
 from dc_tools.dedup.bands import NO_KEY, Bands, band_keys, datasketch_keys
 from dc_tools.dedup.overlap import Ngrams, Overlaps
 from dc_tools.dedup.pairs.join import LOW, WORD, Rule
-from dc_tools.dedup.pairs.order import Order
 from dc_tools.dedup.settings import Backend, Unit
 from dc_tools.dedup.shared import Places
 from dc_tools.dedup.text import HASH_BITS, body_of, fold, shingle_sets, squeezed
@@ -49,11 +48,6 @@ class Recipe:
     ngrams: Ngrams | None = None
     ngram_share: float = 0.5
 
-    @property
-    def needs_order(self) -> bool:
-        """Whether heads of sets are taken."""
-        return self.rule is not None and self.bands is None
-
 
 @dataclass(frozen=True)
 class Entries:
@@ -78,14 +72,15 @@ class Prepared:
     hashes: Hashes
     """The bodies' shingle sets one after another, each sorted; none once they are of no more use."""
     entries: Entries | None = None
-    """Texts are numbered from 0."""
+    """Of the bands; texts are numbered from 0."""
     bags: "WordBags | None" = None
     overlaps: Overlaps | None = None
     """References whose n-grams the statements have."""
+    is_put: bool = False
+    """Whether sets and entries were put somewhere, and are no longer here."""
     set_at: int = 0
-    """Where the sets were put, if anywhere."""
+    """The place in a file."""
     entries_at: int = 0
-    """Where the entries were put, if anywhere."""
 
 
 @dataclass(frozen=True)
@@ -109,13 +104,13 @@ class Batch:
         return [_STATEMENT.decode(raw).statement for raw in self.places.read()]
 
 
-def make(batch: Batch, recipe: Recipe, order: Order | None) -> Prepared:
+def make(batch: Batch, recipe: Recipe) -> Prepared:
     """All that is made of a batch."""
-    return finish(prepare(batch, recipe), recipe, order)
+    return finish(prepare(batch, recipe), recipe)
 
 
 def prepare(batch: Batch, recipe: Recipe) -> Prepared:
-    """What needs no order of shingles: fold, cut and shingle."""
+    """Fold, cut and shingle."""
     folded = [fold(statement) for statement in batch.texts()]
     bodies = [body_of(text) for text in folded]
     keys = [xxhash.xxh3_64_intdigest(text) or 1 if text else 0 for text in map(squeezed, folded)]
@@ -134,9 +129,10 @@ def prepare(batch: Batch, recipe: Recipe) -> Prepared:
     return Prepared(np.array(keys, np.uint64), np.array(digests, np.uint64), sizes, hashes, None, bags, overlaps)
 
 
-def finish(prepared: Prepared, recipe: Recipe, order: Order | None) -> Prepared:
-    """With the entries of the join, and without the sets where these are not kept."""
+def finish(prepared: Prepared, recipe: Recipe) -> Prepared:
+    """With the keys of bands as entries, where these are compared, and without the sets where they are not kept."""
     sizes, hashes = prepared.sizes, prepared.hashes
+    made = None
     if recipe.bands:
         if recipe.backend is Backend.DATASKETCH:
             keys = datasketch_keys(sizes, hashes, recipe.bands)
@@ -145,12 +141,6 @@ def finish(prepared: Prepared, recipe: Recipe, order: Order | None) -> Prepared:
         owners, band = np.nonzero(keys != NO_KEY)
         elements = keys[owners, band] >> np.uint64(64 - HASH_BITS)
         made = entries(elements, owners, recipe.part_bits)
-    elif recipe.rule is None or order is None:
-        made = None
-    else:
-        lengths = recipe.rule.head_lengths(sizes)
-        owners = np.repeat(np.arange(len(sizes)), lengths)
-        made = entries(order.heads(sizes, hashes, lengths), owners, recipe.part_bits)
     return replace(prepared, hashes=hashes if recipe.keeps_sets else _NONE, entries=made)
 
 

@@ -3,6 +3,7 @@
 import struct
 from array import array
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import IO
 
 import numpy as np
@@ -85,6 +86,26 @@ class Lines:
         return Line(stored[_HEAD.size :], self._names[name], number, index)
 
 
+Piece = tuple[Ints, Ints, Hashes]
+"""Numbers of texts, their sizes, and the elements of their sets, one after another."""
+
+
+@dataclass(frozen=True)
+class SetPlaces:
+    """Where the sets of some texts are."""
+
+    words: Words
+    numbers: Ints
+    sizes: Ints
+    runs: list[tuple[int, int]]
+    """First place and number of words of each run of neighbours."""
+
+    def read(self) -> Piece:
+        """The sets."""
+        none = np.zeros(0, dtype=np.uint64)
+        return self.numbers, self.sizes, np.concatenate([none, *(self.words.read(*run) for run in self.runs)])
+
+
 class Sets:
     """Shingle sets by number."""
 
@@ -100,18 +121,30 @@ class Sets:
 
     def gather(self, numbers: Ints) -> tuple[Ints, Hashes]:
         """Sizes and elements of the sets `numbers`, which ascend, one after another; neighbours are read together."""
+        _, sizes, hashes = self._places(numbers).read()
+        return sizes, hashes
+
+    def places(self, numbers: Ints, elements: int) -> Iterator[SetPlaces]:
+        """Where the sets `numbers`, which ascend, are: of about so many elements at a time."""
+        sizes = self._known()[1][numbers].astype(np.int64)
+        for start, stop in chunks(sizes, elements, max(len(sizes), 1)):
+            yield self._places(numbers[start:stop])
+
+    def pieces(self, numbers: Ints) -> Iterator[Piece]:
+        """The sets `numbers`, which ascend, some at a time."""
+        return (places.read() for places in self.places(numbers, READ_AT_A_TIME))
+
+    def elements(self, numbers: Ints) -> int:
+        """How many elements the sets `numbers` have in all."""
+        return int(self._known()[1][numbers].sum(dtype=np.int64))
+
+    def _places(self, numbers: Ints) -> SetPlaces:
         starts, sizes = self._known()
         begin, length = starts[numbers], sizes[numbers].astype(np.int64)
         breaks = np.flatnonzero(begin[1:] != begin[:-1] + length[:-1]) + 1
         first, last = np.concatenate([[0], breaks]), np.concatenate([breaks, [len(numbers)]]) - 1
-        places = zip(begin[first].tolist(), (begin[last] + length[last]).tolist(), strict=True)
-        return length, np.concatenate([self.words.read(start, stop - start) for start, stop in places])
-
-    def pieces(self, first: int = 0, last: int | None = None) -> Iterator[tuple[int, Ints, Hashes]]:
-        """The sets of a range in order, some at a time: the number of the first, their sizes and elements."""
-        sizes = self._known()[1][first:last]
-        for start, stop in chunks(sizes.astype(np.int64), READ_AT_A_TIME, max(len(sizes), 1)):
-            yield first + start, *self.gather(np.arange(first + start, first + stop))
+        runs = zip(begin[first].tolist(), (begin[last] + length[last] - begin[first]).tolist(), strict=True)
+        return SetPlaces(self.words, numbers, length, list(runs))
 
     def _known(self) -> tuple[Ints, npt.NDArray[np.int32]]:
         if len(self._starts) != 1:

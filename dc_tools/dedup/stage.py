@@ -39,7 +39,7 @@ def deduplicate(
     with ExitStack() as stack:
         workers = stack.enter_context(Workers(settings.workers))
         finder = finder_for(settings, workers, stack, _ngrams(references, settings, stack))
-        taken = take(references, records, settings, finder, workers, stack)
+        taken = take(references, records, settings, finder, stack)
         read = _reader(taken)
         matches, decisions, candidates = decide(finder, taken, settings, _results(read, settings))
         vetoed = sorted(decisions.vetoed)

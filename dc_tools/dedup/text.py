@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import xxhash
 
-from dc_tools.dedup.arrays import Hashes, Ints, sort_slices
+from dc_tools.dedup.arrays import ODD_1, Hashes, Ints, mixed, sort_slices
 from dc_tools.dedup.settings import Unit
 
 HASH_BITS = 52
@@ -69,7 +69,6 @@ LONG_WORD = 64
 """Bytes of a word that are hashed for many words at once; the rest of a longer one is hashed by itself."""
 _WORD_BYTES = bytes(c if c >= 128 or chr(c).isalnum() or c == ord("_") else 32 for c in range(256))
 _BLANKED = bytes(32 if chr(c).isspace() and c < 128 else c for c in range(256))
-_ODD_1, _ODD_2 = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD6E8FEB86659FD93)
 _LOW_BYTES = np.array([(1 << 8 * i) - 1 for i in range(9)], dtype=np.uint64)
 
 
@@ -176,10 +175,10 @@ def shingle_sets(texts: list[str], unit: Unit, k: int) -> tuple[Ints, Hashes]:
     starts = max(len(tokens) - k + 1, 0)
     rolled = tokens[:starts].copy()
     for i in range(1, k):
-        rolled = rolled * _ODD_1 + tokens[i : i + starts]
+        rolled = rolled * ODD_1 + tokens[i : i + starts]
     inside = text_of[:starts] == text_of[k - 1 :]
     short, whole = _whole_texts(texts, counts < k)
-    owner, hashes = text_of[:starts][inside], _mixed(rolled[inside])
+    owner, hashes = text_of[:starts][inside], mixed(rolled[inside])
     if len(short):
         at = np.searchsorted(owner, short)
         owner, hashes = np.insert(owner, at, short), np.insert(hashes, at, whole)
@@ -244,12 +243,12 @@ def _mark_operators(text: bytes, words: npt.NDArray[np.uint8]) -> None:
 def _word_hashes(buffer: npt.NDArray[np.uint8], first: Ints, lengths: Ints) -> Hashes:
     """A hash of the bytes of each word, eight bytes a step; words hold no zero byte, so that their ends show."""
     loads: Hashes = np.ndarray((len(buffer) - 7,), dtype="<u8", buffer=buffer.data, strides=(1,))
-    hashes = _mixed(loads[first] & _LOW_BYTES[np.minimum(lengths, 8)])
+    hashes = mixed(loads[first] & _LOW_BYTES[np.minimum(lengths, 8)])
     done = 8
     longer = np.flatnonzero(lengths > done)
     while len(longer) and done < LONG_WORD:
         rest = loads[first[longer] + done] & _LOW_BYTES[np.minimum(lengths[longer] - done, 8)]
-        hashes[longer] = _mixed(hashes[longer] * _ODD_1 + rest)
+        hashes[longer] = mixed(hashes[longer] * ODD_1 + rest)
         done += 8
         longer = longer[lengths[longer] > done]
     for word in longer.tolist():
@@ -262,7 +261,7 @@ def _char_tokens(texts: list[str]) -> tuple[Hashes, Ints]:
     """Hashes of all characters of all texts, whitespace squeezed, and the number of characters of each text."""
     squeezed = [" ".join(text.split()) for text in texts]
     points = np.frombuffer("".join(squeezed).encode("utf-32-le", "surrogatepass"), dtype="<u4")
-    return _mixed(points.astype(np.uint64) + _ODD_1), np.array([len(each) for each in squeezed], dtype=np.int64)
+    return mixed(points.astype(np.uint64) + ODD_1), np.array([len(each) for each in squeezed], dtype=np.int64)
 
 
 def _whole_texts(texts: list[str], is_short: npt.NDArray[np.bool_]) -> tuple[Ints, Hashes]:
@@ -282,10 +281,3 @@ def _distinct(owner: Ints, hashes: Hashes, texts: int) -> tuple[Ints, Hashes]:
     sort_slices(hashes, np.bincount(owner, minlength=texts))
     is_new = np.concatenate([[True], (hashes[1:] != hashes[:-1]) | (owner[1:] != owner[:-1])])[: len(hashes)]
     return np.bincount(owner[is_new], minlength=texts), hashes[is_new]
-
-
-def _mixed(x: Hashes) -> Hashes:
-    """Spread every bit over all 64: two rounds of xor-shift and odd multiply, a bijection."""
-    x = (x ^ (x >> np.uint64(32))) * _ODD_2
-    x = (x ^ (x >> np.uint64(29))) * _ODD_1
-    return x ^ (x >> np.uint64(32))

@@ -51,7 +51,7 @@ def joined_pairs(texts, unit, k, metric, threshold, batch, references=(), **more
         file.flush()
         workers = stack.enter_context(Workers(1))
         finder = finder_for(choices, workers, stack)
-        taken = intake.take(References([], [file.name]), lines_of(texts), choices, finder, workers, stack)
+        taken = intake.take(References([], [file.name]), lines_of(texts), choices, finder, stack)
         pairs = finder.pairs(taken, taken.firsts())
     found = list(zip(pairs.a.tolist(), pairs.b.tolist(), pairs.common.tolist(), strict=True))
     return found, taken.nodes.tolist(), pairs.candidates

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from joining import OF_SETS, all_pairs, brute_force_pairs, brute_force_sets, joined_pairs
 
 from dc_tools.dedup import spool
-from dc_tools.dedup.pairs import families, join, verify
+from dc_tools.dedup.pairs import families, heads, join, verify
 from dc_tools.dedup.settings import Backend, Metric, Unit
 from dc_tools.dedup.shared import words_file
 
@@ -70,6 +70,7 @@ def long_corpus(seed, texts=160, vocabulary=400):
 def test_join_equals_brute_force_on_long_texts_whatever_the_chunk_size(monkeypatch, metric, chunk):
     monkeypatch.setattr(join, "CHUNK", chunk)
     monkeypatch.setattr(spool, "READ_AT_A_TIME", 10 * chunk)
+    monkeypatch.setattr(heads, "AT_A_TIME", 10 * chunk)
     texts = long_corpus(seed=3)
     sets = brute_force_sets(texts, Unit.WORD, 3)
     for threshold in (0.6, 0.8, 0.95):
@@ -186,10 +187,14 @@ def test_sets_are_read_as_they_were_added():
         found, members = sets.gather(numbers)
         assert found.tolist() == sizes[numbers].tolist()
         assert members.tolist() == np.concatenate([hashes[starts[n] : starts[n + 1]] for n in numbers]).tolist()
-        pieces = list(sets.pieces())
+        assert sets.elements(numbers) == len(members)
+        pieces = list(sets.pieces(np.arange(50)))
         assert len(pieces) > 5
-        assert np.concatenate([members for _, _, members in pieces]).tolist() == hashes.tolist()
-        assert [first for first, _, _ in pieces] == np.cumsum([0, *(len(s) for _, s, _ in pieces[:-1])]).tolist()
+        for whole, parts in zip((np.arange(50), sizes, hashes), zip(*pieces, strict=True), strict=True):
+            assert np.concatenate(parts).tolist() == whole.tolist()
+        pieces = list(sets.pieces(numbers))
+        assert np.concatenate([each for each, _, _ in pieces]).tolist() == numbers.tolist()
+        assert np.concatenate([each for _, _, each in pieces]).tolist() == members.tolist()
 
 
 @pytest.mark.parametrize("backend", [Backend.NATIVE, Backend.DATASKETCH])

@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from unittest.mock import patch
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,7 +15,7 @@ from dc_tools.dedup import spool
 from dc_tools.dedup.arrays import chunks, distinct, ranges, sort_slices
 from dc_tools.dedup.pairs.components import Forest
 from dc_tools.dedup.pairs.join import Meetings
-from dc_tools.dedup.pairs.order import Order
+from dc_tools.dedup.pairs.order import SAMPLE, Order, sampled
 from dc_tools.dedup.shared import nameless_file
 
 WORDS = st.integers(0, (1 << 52) - 1)
@@ -28,7 +29,8 @@ def packed(sets):
 @settings(deadline=None)
 @given(st.lists(st.sets(st.sampled_from([i << 42 for i in range(40)]), max_size=12), max_size=8), st.data())
 def test_heads_are_the_first_of_each_set_in_the_learned_order(sets, data):
-    order = Order.learn([packed(sets)[1]])
+    elements = packed(sets)[1]
+    order = Order.learn([elements], len(elements))
     lengths = np.array([data.draw(st.integers(0, len(each))) for each in sets], dtype=np.int64)
     found = order.heads(*packed(sets), lengths).tolist()
     times = Counter(x for each in sets for x in each)
@@ -40,11 +42,21 @@ def test_heads_are_the_first_of_each_set_in_the_learned_order(sets, data):
 
 
 def test_the_order_of_unknown_shingles_is_by_hash_and_they_come_first():
-    order = Order.learn([np.repeat(np.array([x << 44], dtype=np.uint64), times) for x, times in ((7, 8), (9, 2))])
+    sampled = [np.repeat(np.array([x << 44], dtype=np.uint64), times) for x, times in ((7, 8), (9, 2))]
+    order = Order.learn(sampled, 10)
     members = np.array([1 << 44, 7 << 44, 9 << 44, 11 << 44], dtype=np.uint64)
     for length, wanted in enumerate([[], [1], [1, 11], [1, 9, 11], [1, 7, 9, 11]]):
         found = order.heads(np.array([4]), members, np.array([length]))
         assert [x >> 44 for x in found.tolist()] == wanted
+
+
+@pytest.mark.parametrize("count", [0, 1, SAMPLE, SAMPLE + 1, 10 * SAMPLE])
+def test_the_order_is_learned_from_all_parts_of_the_input(count):
+    numbers = sampled(count)
+    assert len(numbers) == min(count, SAMPLE)
+    assert (np.diff(numbers) > 0).all()
+    if count:
+        assert np.histogram(numbers, 100, (0, count))[0].max() <= min(count, SAMPLE) / 100 + 2
 
 
 @settings(deadline=None)

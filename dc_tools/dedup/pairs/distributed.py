@@ -21,11 +21,12 @@ from dc_tools.dedup.evidence import Described, results_of
 from dc_tools.dedup.intake import Taken
 from dc_tools.dedup.pairs.components import Forest, among
 from dc_tools.dedup.pairs.families import CutHeads, cut_elements, rounds
-from dc_tools.dedup.pairs.finders import marked, merged, of_texts, table_bits, table_row
+from dc_tools.dedup.pairs.finders import merged, of_texts
+from dc_tools.dedup.pairs.heads import heads, marked, rule_of, table_bits, table_row
 from dc_tools.dedup.pairs.join import Corpus, Flags, Meetings, Pairs, Rule, lower, meetings, upper
-from dc_tools.dedup.pairs.order import Order
+from dc_tools.dedup.pairs.order import Order, sampled
 from dc_tools.dedup.pairs.verify import picked, verified
-from dc_tools.dedup.prepare import Batch, Prepared, Recipe, make
+from dc_tools.dedup.prepare import Batch, Entries, Prepared, Recipe, make
 from dc_tools.dedup.settings import Twins
 
 PIECES_A_CPU = 4
@@ -51,8 +52,13 @@ class Block:
     count: int
     sets: Reference
     """(sizes, hashes)."""
-    parts: list[Reference]
-    """Its entries of each part; texts are numbered from 0."""
+    bands: list[Reference]
+    """Entries of its bands of each part, where bands are compared; texts are numbered from 0."""
+
+    def chosen(self, texts: Ints) -> Ints:
+        """Those of some ascending texts that are here, numbered from 0."""
+        start, stop = np.searchsorted(texts, [self.first, self.first + self.count])
+        return texts[start:stop] - self.first
 
 
 class ClusterFinder:
@@ -63,13 +69,16 @@ class ClusterFinder:
         self.recipe = replace(recipe, part_bits=min(max(recipe.part_bits, wanted), MAX_PART_BITS))
         self._blocks: list[Block] = []
         self._made: deque[tuple[Reference, list[Reference]]] = deque()
+        self._heads: list[list[Reference]] = []
+        self._others: list[list[Reference]] = []
 
-    def prepared(self, batches: Iterator[Batch], order: Order | None) -> Iterator[Prepared]:
+    def prepared(self, batches: Iterator[Batch]) -> Iterator[Prepared]:
         """What is made of each batch, in order; sets and entries stay on the cluster."""
-        shared = cluster.share((self.recipe, order))
+        shared = cluster.share(self.recipe)
         waiting: deque[list[Reference]] = deque()
+        results = 2 + (self._parts if self.recipe.bands else 0)
         for batch in batches:
-            waiting.append(cluster.start(_make, shared, batch, results=2 + self._parts))
+            waiting.append(cluster.start(_make, shared, batch, results=results))
             if len(waiting) >= cluster.ahead():
                 yield self._fetched(waiting.popleft())
         while waiting:
@@ -85,24 +94,20 @@ class ClusterFinder:
         return 1 << self.recipe.part_bits
 
     def add(self, first: int, prepared: Prepared) -> None:
-        """Remember where sets and entries of a batch are; what was prepared here goes to the cluster."""
-        if prepared.entries is not None:
-            sets, *parts = map(cluster.share, _split(prepared))
+        """Remember where sets and bands of a batch are; what was prepared here goes to the cluster."""
+        if prepared.is_put:
+            sets, bands = self._made.popleft()
         else:
-            sets, parts = self._made.popleft()
-        self._blocks.append(Block(first, len(prepared.keys), sets, list(parts)))
+            sets, *bands = map(cluster.share, _kept(prepared))
+        self._blocks.append(Block(first, len(prepared.keys), sets, list(bands)))
 
     def pairs(self, taken: Taken, chosen: Flags) -> Pairs:
         """All pairs of the chosen texts that match; see `ExactFinder.pairs`."""
-        rule, corpus = self.recipe.rule, taken.corpus
-        assert rule is not None
+        rule, corpus = rule_of(self.recipe), taken.corpus
         known = cluster.share((corpus, rule, chosen, [block.first for block in self._blocks]))
-        heads = [[block.parts[part] for block in self._blocks] for part in range(self._parts)]
-        others: list[list[Reference]] = [[] for _ in heads]
-        if not rule.heads_meet_heads:
-            others = self._elements_in_heads(heads)
+        self._shuffle(taken, rule)
         found, lots = [], []
-        for mine, theirs in zip(heads, others, strict=True):
+        for mine, theirs in zip(self._heads, self._others, strict=True):
             met, *by_pair = cluster.start(_meet, known, self._parts, *mine, *theirs, results=1 + self._parts)
             found.append(met)
             lots.append(by_pair)
@@ -114,16 +119,45 @@ class ClusterFinder:
         pairs = self._verified(candidates, corpus, known)
         many = cut >= np.maximum(rule.shared(corpus.sizes.astype(np.int64)), 1)
         if many.any() and not rule.is_approximate:
-            pairs = self._across(pairs, many, heads, corpus, rule, known)
+            pairs = self._across(pairs, many, corpus, rule, known)
         return replace(pairs, cut=np.flatnonzero(cut))
 
-    def _elements_in_heads(self, heads: list[list[Reference]]) -> list[list[Reference]]:
+    def _shuffle(self, taken: Taken, rule: Rule) -> None:
+        """Of each part have what meets: of each block the bands, or the heads of the texts that stand first, and what
+        these meet, where that is not heads."""
+        if self._heads:
+            return
+        if rule.is_approximate:
+            self._heads = self._by_part([block.bands for block in self._blocks])
+        else:
+            texts = np.flatnonzero(taken.firsts())
+            shared = cluster.share((self.recipe, self._order(texts)))
+            self._heads = self._by_part([
+                cluster.start(_heads, shared, block.chosen(texts), block.sets, results=self._parts)
+                for block in self._blocks
+            ])
+        self._others = self._by_part([]) if rule.heads_meet_heads else self._elements_in_heads()
+
+    def _by_part(self, blocks: list[list[Reference]]) -> list[list[Reference]]:
+        return [[parts[part] for parts in blocks] for part in range(self._parts)]
+
+    def _order(self, texts: Ints) -> Order:
+        """An order of shingles that is learned from some of the texts, whose sets come here."""
+        wanted = texts[sampled(len(texts))]
+        chosen = [(block, block.chosen(wanted)) for block in self._blocks]
+        tasks = [cluster.start(_pick, 0, block.sets, [places])[0] for block, places in chosen if len(places)]
+        sets = [hashes for _, _, hashes in map(cluster.fetch, tasks)]
+        return Order.learn(sets, sum(map(len, sets)))
+
+    def _elements_in_heads(self) -> list[list[Reference]]:
         """For each part, of each block the entries of elements that may be in some head."""
+        heads = self._heads
         entries = sum(cluster.fetch(count) for count in [cluster.start(_count, *part)[0] for part in heads])
         bits, part_bits = table_bits(entries), self.recipe.part_bits
         (table,) = cluster.start(_joined_rows, *(cluster.start(_row, bits, part_bits, *part)[0] for part in heads))
-        made = [cluster.start(_mark, table, part_bits, block.sets, results=self._parts) for block in self._blocks]
-        return [list(of_part) for of_part in zip(*made, strict=True)] if made else [[] for _ in heads]
+        return self._by_part([
+            cluster.start(_mark, table, part_bits, block.sets, results=self._parts) for block in self._blocks
+        ])
 
     def _verified(self, candidates: Hashes, corpus: Corpus, known: Reference) -> Pairs:
         """The candidates that match. Each piece is given the sets of its texts, picked from all blocks."""
@@ -134,10 +168,10 @@ class ClusterFinder:
         texts = [np.unique(np.concatenate([lower(piece), upper(piece)])) for piece in pieces]
         picked: list[list[Reference]] = [[] for _ in pieces]
         for block in self._blocks:
-            wanted = [each[slice(*np.searchsorted(each, [block.first, block.first + block.count]))] for each in texts]
+            wanted = [block.chosen(each) for each in texts]
             here = [number for number, each in enumerate(wanted) if len(each)]
             if here:
-                chosen = [wanted[number] - block.first for number in here]
+                chosen = [wanted[number] for number in here]
                 given = cluster.start(_pick, block.first, block.sets, chosen, results=len(here))
                 for number, sets in zip(here, given, strict=True):
                     picked[number].append(sets)
@@ -148,11 +182,11 @@ class ClusterFinder:
         return Pairs(a, b, common, len(candidates))
 
     def _across(
-        self, pairs: Pairs, many: Flags, heads: list[list[Reference]], corpus: Corpus, rule: Rule, known: Reference
+        self, pairs: Pairs, many: Flags, corpus: Corpus, rule: Rule, known: Reference
     ) -> Pairs:
         """With the pairs that share what very many heads share and are not yet of one group."""
         chosen = cluster.share(many)
-        entries = [cluster.start(_of_chosen, known, chosen, *part)[0] for part in heads]
+        entries = [cluster.start(_of_chosen, known, chosen, *part)[0] for part in self._heads]
         index = CutHeads(lambda part: cluster.fetch(entries[part]), self.recipe.part_bits, many, corpus, rule)
         for start, stop in rounds(len(many)):
             index.group(components_on_cluster(pairs, corpus.joinable))
@@ -233,17 +267,26 @@ def _clusters(twins: Twins, piece: _Piece) -> Clusters:
     return find_clusters(piece.records_of, piece.matches, results, piece.merits.__getitem__)
 
 
-def _make(shared: tuple[Recipe, Order | None], batch: Batch) -> list[Any]:
-    recipe, order = shared
-    prepared = make(batch, recipe, order)
-    return [replace(prepared, hashes=prepared.hashes[:0], entries=None), *_split(prepared)]
+def _make(recipe: Recipe, batch: Batch) -> list[Any]:
+    prepared = make(batch, recipe)
+    return [replace(prepared, hashes=prepared.hashes[:0], entries=None, is_put=True), *_kept(prepared)]
 
 
-def _split(prepared: Prepared) -> list[Any]:
-    """The sets, then the entries of each part."""
-    assert prepared.entries is not None
-    parts = np.split(prepared.entries.entries, np.cumsum(prepared.entries.counts)[:-1])
+def _kept(prepared: Prepared) -> list[Any]:
+    """What stays on the cluster: the sets, then the entries of each part, where there are some."""
+    parts = _split(prepared.entries) if prepared.entries else []
     return [(prepared.sizes, prepared.hashes), *parts]
+
+
+def _split(entries: Entries) -> list[Hashes]:
+    """The entries of each part."""
+    return np.split(entries.entries, np.cumsum(entries.counts)[:-1])
+
+
+def _heads(shared: tuple[Recipe, Order], chosen: Ints, sets: tuple[Ints, Hashes]) -> list[Hashes]:
+    """Of each part the entries of the heads of the chosen sets of a block."""
+    recipe, order = shared
+    return _split(heads(chosen, *picked(*sets, chosen), recipe, order))
 
 
 def _meet(known: Known, parts: int, *entries: Hashes) -> list[Any]:
@@ -272,7 +315,7 @@ def _count(*entries: Hashes) -> int:
 
 
 def _row(bits: int, part_bits: int, *entries: Hashes) -> Flags:
-    return table_row(np.concatenate(entries), bits, part_bits)
+    return table_row(np.concatenate([np.zeros(0, dtype=np.uint64), *entries]), bits, part_bits)
 
 
 def _joined_rows(*rows: Flags) -> Flags:
@@ -280,8 +323,8 @@ def _joined_rows(*rows: Flags) -> Flags:
 
 
 def _mark(table: Flags, part_bits: int, sets: tuple[Ints, Hashes]) -> list[Hashes]:
-    made = marked(table, *sets, part_bits)
-    return np.split(made.entries, np.cumsum(made.counts)[:-1])
+    sizes, hashes = sets
+    return _split(marked(table, np.arange(len(sizes)), sizes, hashes, part_bits))
 
 
 def _pick(first: int, sets: tuple[Ints, Hashes], wanted: list[Ints]) -> Any:

@@ -12,10 +12,7 @@ from dc_tools.dedup.arrays import Hashes, Ints, chunks, ranges
 from dc_tools.dedup.pairs.join import CHUNK, LOW, WORD, Corpus, Flags, Meetings, Rule, upper
 from dc_tools.dedup.pairs.verify import AT_ONCE
 from dc_tools.dedup.prepare import element_keys
-
-Piece = tuple[Ints, Ints, Hashes]
-"""Numbers of texts, their sizes, and the elements of their sets, one after another."""
-
+from dc_tools.dedup.spool import Piece
 
 FIRST_ROUND = 32
 """Texts that are compared with all heads before groups are joined anew; each round takes twice as many."""

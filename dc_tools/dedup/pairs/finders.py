@@ -15,13 +15,13 @@ from dc_tools.dedup.evidence import Described
 from dc_tools.dedup.intake import Finder, Taken
 from dc_tools.dedup.overlap import Ngrams
 from dc_tools.dedup.pairs.components import Forest, among
-from dc_tools.dedup.pairs.families import CutHeads, Piece, cut_elements, rounds
+from dc_tools.dedup.pairs.families import CutHeads, cut_elements, rounds
+from dc_tools.dedup.pairs.heads import elements_in_heads, heads_of, rule_of
 from dc_tools.dedup.pairs.join import Corpus, Flags, Meetings, Met, Pairs, Rule, meetings, upper
-from dc_tools.dedup.pairs.order import Order
 from dc_tools.dedup.pairs.verify import AT_ONCE, FEW, verified
-from dc_tools.dedup.prepare import Batch, Entries, Prepared, Recipe, element_keys, entries, make, prepare
+from dc_tools.dedup.prepare import Batch, Entries, Prepared, Recipe, make, prepare
 from dc_tools.dedup.settings import Metric, Settings
-from dc_tools.dedup.shared import SharedOrder, Words, words_file
+from dc_tools.dedup.shared import Words, words_file
 from dc_tools.dedup.spool import Sets, Shuffle
 from dc_tools.dedup.text import BATCH_TEXTS, batches
 
@@ -33,9 +33,6 @@ PIECES = 8
 """And the candidates are verified in at least so many pieces, where there are enough."""
 LOTS = 16
 """And the meetings of pairs are added up in so many lots."""
-BITS_A_HEAD = 3
-"""Log2 of the buckets for each entry of a head, in the table of what some head holds."""
-MAX_TABLE_BITS = 27
 
 
 def finder_for(settings: Settings, workers: Workers, stack: ExitStack, ngrams: Ngrams | None = None) -> Finder:
@@ -79,12 +76,12 @@ class Files:
         if self.entries and prepared.entries:
             at = self.entries.append(prepared.entries.entries)
             prepared = replace(prepared, entries=replace(prepared.entries, entries=_NONE), entries_at=at)
-        return prepared
+        return replace(prepared, is_put=True)
 
 
-def _made(batch: Batch, recipe: Recipe, order: SharedOrder | None, files: Files) -> Prepared:
+def _made(batch: Batch, recipe: Recipe, files: Files) -> Prepared:
     """What a worker process does."""
-    return files.put(make(batch, recipe, order.order() if order else None))
+    return files.put(make(batch, recipe))
 
 
 class LocalFinder:
@@ -93,36 +90,32 @@ class LocalFinder:
     def __init__(self, recipe: Recipe, workers: Workers, stack: ExitStack, files: Files) -> None:
         self.recipe, self._workers, self._stack, self._files = recipe, workers, stack, files
 
-    def prepared(self, batches: Iterator[Batch], order: Order | None) -> Iterator[Prepared]:
+    def prepared(self, batches: Iterator[Batch]) -> Iterator[Prepared]:
         """What is made of each batch, in order; where other processes make it, past the pipes."""
         if not self._workers.are_apart:
-            return (make(batch, self.recipe, order) for batch in batches)
-        shared = SharedOrder.of(order, self._stack) if order else None
-        work = partial(_made, recipe=self.recipe, order=shared, files=self._files)
+            return (make(batch, self.recipe) for batch in batches)
+        work = partial(_made, recipe=self.recipe, files=self._files)
         return self._workers.map(work, (batch.apart() for batch in batches))
 
     def put(self, prepared: Prepared) -> Prepared:
         """What was not yet put into the files is put there."""
-        is_put = prepared.entries is None or len(prepared.entries.entries) == 0
-        return prepared if is_put else self._files.put(prepared)
+        return prepared if prepared.is_put else self._files.put(prepared)
 
 
 class ExactFinder(LocalFinder):
     """Heads of sets meet each other, or all of the larger sets; the sets are kept, and candidates verified by them."""
 
     def __init__(self, recipe: Recipe, workers: Workers, stack: ExitStack) -> None:
-        files = Files(stack.enter_context(words_file()), stack.enter_context(words_file()))
-        super().__init__(recipe, workers, stack, files)
+        words = stack.enter_context(words_file())
+        super().__init__(recipe, workers, stack, Files(sets=words))
+        self._sets = Sets(words)
+        self._heads: Shuffle | None = None
         self._others: Shuffle | None = None
-        assert files.sets
-        assert files.entries
-        self._sets, self._heads = Sets(files.sets), Shuffle(files.entries, 1 << recipe.part_bits)
 
     def add(self, first: int, prepared: Prepared) -> None:
-        """Remember where sets and heads are."""
+        """Remember where the sets are."""
         prepared = self.put(prepared)
         self._sets.add(prepared.sizes, prepared.set_at)
-        self._heads.add(_entries(prepared).counts, prepared.entries_at, first)
 
     def pairs(self, taken: Taken, chosen: Flags) -> Pairs:
         """All pairs of the chosen texts that match.
@@ -132,12 +125,9 @@ class ExactFinder(LocalFinder):
         texts that are nearly equal each is compared with few, and the pairs found are then enough to connect what
         matches, not all there are. `Pairs.cut` tells of which texts that is so.
         """
-        rule, corpus = _rule(self.recipe), taken.corpus
-
-        if self._others is None and not rule.heads_meet_heads:
-            self._others = elements_in_heads(self._sets, self._heads, self.recipe, self._stack)
-        join = _Join(self._heads, self._others, chosen, corpus, rule, self._sets)
-        found = list(self._workers.map(join.met, range(self._heads.parts)))
+        rule, corpus = rule_of(self.recipe), taken.corpus
+        join = _Join(*self._shuffled(taken), chosen, corpus, rule, self._sets)
+        found = list(self._workers.map(join.met, range(join.all_heads.parts)))
         cut = cut_elements((met.cut for met in found), len(chosen))
         pairs = join.verified(_candidates(found, corpus, rule, cut), self._workers)
         many = cut >= np.maximum(rule.shared(corpus.sizes.astype(np.int64)), 1)
@@ -145,9 +135,18 @@ class ExactFinder(LocalFinder):
             index = CutHeads(join.heads, self.recipe.part_bits, many, corpus, rule)
             for start, stop in rounds(len(chosen)):
                 index.group(groups_of(pairs, corpus))
-                for candidates in index.candidates(_pieces(self._sets, chosen, start, stop)):
+                for candidates in index.candidates(self._sets.pieces(start + np.flatnonzero(chosen[start:stop]))):
                     pairs = merged(pairs, join.verified(candidates, self._workers))
         return replace(pairs, cut=np.flatnonzero(cut))
+
+    def _shuffled(self, taken: Taken) -> tuple[Shuffle, Shuffle | None]:
+        """The heads of all texts that stand first; what they meet, where that is not heads."""
+        texts = np.flatnonzero(taken.firsts())
+        if self._heads is None:
+            self._heads = heads_of(self._sets, texts, self.recipe, self._workers, self._stack)
+            if not rule_of(self.recipe).heads_meet_heads:
+                self._others = elements_in_heads(self._sets.pieces(texts), self._heads, self.recipe, self._stack)
+        return self._heads, self._others
 
 
 @dataclass(frozen=True)
@@ -200,7 +199,7 @@ class BandFinder(LocalFinder):
     def pairs(self, taken: Taken, chosen: Flags) -> Pairs:
         """All pairs of the chosen texts that share a key and match. Where very many share one, each is compared with
         the largest only (`Pairs.cut`)."""
-        rule, corpus, recipe = _rule(self.recipe), taken.corpus, self.recipe
+        rule, corpus, recipe = rule_of(self.recipe), taken.corpus, self.recipe
         parts = (of_texts(self._keys.part(part), chosen) for part in range(self._keys.parts))
         found = [meetings(keys, None, corpus, rule, LOTS) for keys in parts]
 
@@ -224,11 +223,6 @@ def _entries(prepared: Prepared) -> Entries:
     return prepared.entries
 
 
-def _rule(recipe: Recipe) -> Rule:
-    assert recipe.rule is not None
-    return recipe.rule
-
-
 def of_texts(entries: Hashes, chosen: Flags) -> Hashes:
     """The entries of the chosen texts."""
     found: Hashes = entries[chosen[upper(entries)]]
@@ -242,14 +236,6 @@ def _candidates(found: list[Met], corpus: Corpus, rule: Rule, cut: Ints) -> Hash
     return np.concatenate([*tallied, *(met.with_leaders for met in found)])
 
 
-def _pieces(sets: Sets, chosen: Flags, start: int, stop: int) -> Iterator[Piece]:
-    """The chosen sets of a range in order, some at a time."""
-    for first, sizes, hashes in sets.pieces(start, stop):
-        numbers = np.arange(first, first + len(sizes))
-        mine = chosen[numbers]
-        yield numbers[mine], sizes[mine], hashes[np.repeat(mine, sizes)]
-
-
 def merged(first: Pairs, second: Pairs) -> Pairs:
     """Both, each pair once."""
     a, b = np.concatenate([first.a, second.a]), np.concatenate([first.b, second.b])
@@ -258,34 +244,3 @@ def merged(first: Pairs, second: Pairs) -> Pairs:
     a, b, common = a[order], b[order], common[order]
     is_new = np.concatenate([[True], (a[1:] != a[:-1]) | (b[1:] != b[:-1])])[: len(a)]
     return Pairs(a[is_new], b[is_new], common[is_new], first.candidates + second.candidates, cut=first.cut)
-
-
-def elements_in_heads(sets: Sets, heads: Shuffle, recipe: Recipe, stack: ExitStack) -> Shuffle:
-    """Entries of all elements of all sets that may be in some head; a table leaves out most of the others."""
-    bits = table_bits(heads.entries)
-    table = np.concatenate([table_row(heads.part(part), bits, recipe.part_bits) for part in range(heads.parts)])
-    words = stack.enter_context(words_file())
-    found = Shuffle(words, heads.parts)
-    for first, sizes, hashes in sets.pieces():
-        made = marked(table, sizes, hashes, recipe.part_bits)
-        found.add(made.counts, words.append(made.entries), first)
-    return found
-
-
-def table_bits(entries: int) -> int:
-    """Log2 of the buckets of a table of what so many entries of heads hold."""
-    return min(max(entries.bit_length() + BITS_A_HEAD, 10), MAX_TABLE_BITS)
-
-
-def table_row(heads: Hashes, bits: int, part_bits: int) -> Flags:
-    """The buckets of one part, by the bits of its elements: whether some head holds one of the bucket."""
-    row = np.zeros(1 << (bits - part_bits), dtype=np.bool_)
-    row[(heads >> np.uint64(64 - (bits - part_bits))).view(np.int64)] = True
-    return row
-
-
-def marked(table: Flags, sizes: Ints, hashes: Hashes, part_bits: int) -> Entries:
-    """Entries of the elements of sets, numbered from 0, that the table has, with a few false ones."""
-    bits = len(table).bit_length() - 1
-    chosen = np.flatnonzero(table[element_keys(hashes, part_bits) >> np.uint64(32 + part_bits - bits)])
-    return entries(hashes[chosen], np.searchsorted(np.cumsum(sizes), chosen, side="right"), part_bits)

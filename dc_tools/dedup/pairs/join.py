@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from dc_tools.dedup.arrays import Hashes, Ints, chunks, distinct, ranges
+from dc_tools.dedup.arrays import Hashes, Ints, chunks, distinct, found, ranges
 from dc_tools.dedup.settings import Metric
 
 CHUNK = 1 << 20
@@ -203,7 +203,7 @@ def meetings(heads: Hashes, others: Hashes | None, corpus: Corpus, rule: Rule, l
     else:
         index = np.sort(others)
         keys = index >> WORD
-        start, times = _found(keys, heads[short] >> WORD)
+        start, times = found(keys, heads[short] >> WORD)
     met = _tallied(heads[short], index, start, times, corpus, rule, others is None)
     return Met(met.slices(lots), _stars(heads[is_long], corpus), upper(heads[is_long]))
 
@@ -213,12 +213,6 @@ def _runs(keys: Hashes) -> tuple[Ints, Ints]:
     edges = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1], [True]])) if len(keys) else _NO_INTS
     lengths = np.diff(edges)
     return np.repeat(edges[:-1], lengths), np.repeat(edges[1:], lengths)
-
-
-def _found(keys: Hashes, wanted: Hashes) -> tuple[Ints, Ints]:
-    """Where in the sorted `keys` the run of each of the sorted `wanted` begins, and its length."""
-    start = np.searchsorted(keys, wanted, side="left")
-    return start, np.searchsorted(keys, wanted, side="right") - start
 
 
 def _stars(heads: Hashes, corpus: Corpus) -> Hashes:

@@ -3,6 +3,7 @@
 Any order gives the right answer; the rarer the shingles at the head, the fewer pairs meet there.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,10 +14,17 @@ from dc_tools.dedup.text import HASH_BITS
 
 SAMPLE = 1 << 14
 """Sets from which the order is learned."""
+SEED = 1
 MAX_BUCKET_BITS = 22
 MOST = 1 << 15
 """Sets that hold a shingle beyond which it is among the most frequent."""
 _CLASSES = np.array([max(n.bit_length() - 1, 0) for n in range(MOST + 1)], dtype=np.uint8)
+
+
+def sampled(count: int) -> Ints:
+    """At most `SAMPLE` numbers below `count`, ascending: one at random from each of equally long ranges."""
+    edges = np.linspace(0, count, min(count, SAMPLE) + 1).astype(np.int64)
+    return np.random.default_rng(SEED).integers(edges[:-1], edges[1:])
 
 
 @dataclass(frozen=True)
@@ -27,9 +35,9 @@ class Order:
     """Class by the top bits of a hash: shingles that share a bucket share its count."""
 
     @staticmethod
-    def learn(batches: list[Hashes]) -> "Order":
-        """From the elements of sampled sets, one after another."""
-        bits = min(max((4 * sum(map(len, batches))).bit_length(), 10), MAX_BUCKET_BITS)
+    def learn(batches: Iterable[Hashes], elements: int) -> "Order":
+        """From the elements of sampled sets, in batches; about how many they are makes the table's size."""
+        bits = min(max((4 * elements).bit_length(), 10), MAX_BUCKET_BITS)
         counts = np.zeros(1 << bits, dtype=np.int32)
         for hashes in batches:
             buckets = (hashes >> np.uint64(HASH_BITS - bits)).view(np.int64)
