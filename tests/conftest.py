@@ -55,16 +55,16 @@ def reference(
 
 
 ORDER = ("test_imports", "test_quality", "core", "dedup", "eval", "curate", "sandbox", "rollout", "finetune", "learn")
-"""Quick and telling first; what is not named comes after, `slow` tests last of all."""
+"""Quick and telling first; what is not named comes after."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Sort by `ORDER`; within a file the order stays."""
     here = Path(__file__).parent
 
-    def rank(item: pytest.Item) -> tuple[bool, int]:
+    def rank(item: pytest.Item) -> int:
         part = item.path.relative_to(here).parts[0].removesuffix(".py")
-        return item.get_closest_marker("slow") is not None, ORDER.index(part) if part in ORDER else len(ORDER)
+        return ORDER.index(part) if part in ORDER else len(ORDER)
 
     items.sort(key=rank)
 

@@ -77,6 +77,11 @@ def descendants(pid: int) -> set[int]:
     return found
 
 
+def newest(pids: set[int]) -> int:
+    """The one that began last; ids say nothing of that once they have wrapped around."""
+    return max(pids, key=lambda pid: int(_stat(Path(f"/proc/{pid}/stat"))[19]))
+
+
 def alive(pids: set[int]) -> set[int]:
     """Those of `pids` that still run (a zombie does not)."""
     return {pid for pid in pids if _state(pid) not in {"", "Z", "X"}}

@@ -10,6 +10,7 @@ from dc_tools.core.run import Run
 from dc_tools.finetune.data import From, Selection
 from dc_tools.finetune.folder import Keep, open_folder
 from dc_tools.finetune.schedule import Recipe, Schedule
+from dc_tools.rollout.engine import model_folder
 from dc_tools.rollout.prompts import PromptStyle
 
 LR_FULL, LR_LORA = 2e-5, 2e-4
@@ -59,6 +60,7 @@ def main(
     selection = Selection(source, prompt_style, unverified, per_problem, max_length, against or [], eval or [])
     rate = lr if lr is not None else LR_LORA if lora else LR_FULL
     recipe = Recipe(rate, epochs, batch_size, schedule, warmup, micro_tokens, run.options.seed)
+    model_folder(model)
     with open_folder(run) as folder:
         from dc_tools.finetune.session import finetune
         from dc_tools.learn.policy import LoraSpec

@@ -8,6 +8,7 @@ from dc_tools.core.command import command
 from dc_tools.core.errors import CannotRun, UsageError
 from dc_tools.core.records import Problem
 from dc_tools.core.run import Run
+from dc_tools.rollout.engine import model_folder
 
 Setting = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any setting of the recipe.")]
 
@@ -43,8 +44,7 @@ def main(
     if run.options.output == "-":
         raise UsageError("-o RUN is needed: a run is a folder")
     plan = load_recipe(recipe, parse_settings(settings or []))
-    if not (Path(model) / "config.json").is_file():
-        raise CannotRun(f"{model}: not a model folder (no config.json); examples/get_model.sh DIR makes one")
+    model_folder(model)
     problems = []
     for line, problem in run.read(Problem):
         if not problem.statement or not problem.tests:

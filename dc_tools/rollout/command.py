@@ -9,7 +9,7 @@ import typer
 from dc_tools.core.command import command
 from dc_tools.core.errors import UsageError, missing_extra
 from dc_tools.core.run import Run
-from dc_tools.rollout.engine import Sampling
+from dc_tools.rollout.engine import Sampling, model_folder
 from dc_tools.rollout.prompts import PromptStyle
 from dc_tools.rollout.stage import EngineName, sampled
 
@@ -62,6 +62,7 @@ def main(
         return
     if model is None:
         raise UsageError("--engine transformers needs --model FOLDER")
+    model_folder(model)
     try:
         from dc_tools.rollout.transformers import TransformersEngine
     except ImportError as error:

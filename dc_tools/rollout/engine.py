@@ -3,9 +3,20 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from pathlib import Path
 from typing import Protocol
 
+from dc_tools.core.errors import CannotRun
 from dc_tools.core.records import Finish
+
+
+def model_folder(directory: str | Path) -> Path:
+    """The folder of a Hugging Face model, looked at before libraries that take seconds to load. Errors: `CannotRun`."""
+    path = Path(directory)
+    if not (path / "config.json").is_file():
+        hint = "an adapter: merge it into its model" if (path / "adapter_config.json").is_file() else "no config.json"
+        raise CannotRun(f"{directory}: not a model folder ({hint}); --model takes what save_pretrained wrote")
+    return path
 
 
 @dataclass(frozen=True)

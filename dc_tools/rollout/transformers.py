@@ -24,7 +24,7 @@ from dc_tools.core.errors import CannotRun
 from dc_tools.core.records import Finish
 from dc_tools.rollout.decode import Batch, sampling_from
 from dc_tools.rollout.draw import draw
-from dc_tools.rollout.engine import Prompt, Sample, Sampling, sample_seed
+from dc_tools.rollout.engine import Prompt, Sample, Sampling, model_folder, sample_seed
 
 COMPACT_BELOW = 0.8
 """Ended samples are cut out of the batch once at most this share of its rows still grows: a cut copies the cache."""
@@ -166,10 +166,7 @@ class _Growing:
 
 def load_model(directory: str | Path, device: str = "auto") -> tuple[Any, Any]:
     """Model in evaluation mode, float32 on a CPU and bfloat16 elsewhere, and tokenizer. Errors: `CannotRun`."""
-    path = Path(directory)
-    if not (path / "config.json").is_file():
-        hint = "an adapter: merge it into its model" if (path / "adapter_config.json").is_file() else "no config.json"
-        raise CannotRun(f"{directory}: not a model folder ({hint}); --model takes what save_pretrained wrote")
+    path = model_folder(directory)
     where = pick_device(device)
     dtype = torch.float32 if where.type == "cpu" else torch.bfloat16
     transformers_logging.set_verbosity_error()

@@ -19,4 +19,4 @@ def test_a_signal_inside_a_finaliser_is_not_lost(number, code):
         sent = time.monotonic()
         ended, err = end(process, number)
         assert (ended, err) == (code, f"dc-finaliser: stopped by {number.name[3:]}\n")
-        assert time.monotonic() - sent < 5
+        assert time.monotonic() - sent < 30

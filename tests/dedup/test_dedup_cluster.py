@@ -69,6 +69,7 @@ def test_a_cluster_gives_the_same_bytes(cluster: Any, tmp_path: Path, flags: tup
     assert expected[2]["contaminated"] > 20
 
 
+@pytest.mark.slow
 def test_a_killed_node_changes_nothing(cluster: Any, tmp_path: Path) -> None:
     """It is killed while it holds sets that nobody else has: the rest of the records comes later."""
     file, *against = corpus(tmp_path, 10_000)

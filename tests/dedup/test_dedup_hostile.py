@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from processes import alive, descendants, end, environment, started, wait_until
+from processes import alive, descendants, end, environment, newest, started, wait_until
 
 COMMAND = str(Path(sys.executable).parent / "dc-dedup")
 MOST_BYTES = 4 << 30
@@ -218,7 +218,7 @@ def test_a_signal_at_any_stage_leaves_no_process_and_no_file(stage, number, code
 
 def test_a_worker_that_is_killed_ends_the_run_and_says_so(tmp_path):
     with reading(tmp_path) as process:
-        os.kill(max(descendants(process.pid)), signal.SIGKILL)
+        os.kill(newest(descendants(process.pid)), signal.SIGKILL)
         with pytest.raises(BrokenPipeError), (tmp_path / "in.jsonl").open("wb", buffering=0) as pipe:
             while process.poll() is None:
                 pipe.write(b"".join(record(f"r{i}", f"w{i} x{i} y{i}") + b"\n" for i in range(500)))

@@ -93,6 +93,7 @@ def test_training_changes_the_weights(whole, taught_model):
     assert max(float((before[name] - after[name]).abs().max()) for name in before if name in after) > 1e-4
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_to_the_same_weights(undisturbed, whole, tmp_path):
     argv, out = undisturbed.argv, tmp_path / "out"
     shutil.copy(undisturbed.folder / "in.jsonl", tmp_path)
@@ -113,6 +114,7 @@ def test_a_run_is_not_overwritten_unasked(arguments, whole, capfd):
     assert (code, "--force starts over" in said) == (3, True)
 
 
+@pytest.mark.slow
 def test_stop_after_saves_and_asks_to_be_run_again(arguments, tmp_path):
     done = run([BIN / "dc-learn", *arguments, "-o", tmp_path / "run", "--stop-after", "0"])
     assert (done.code, "run again with --resume" in done.err) == (75, True)

@@ -104,6 +104,7 @@ def test_lines_that_ask_nothing_are_rejected_and_the_rest_goes_on(
     assert f"{mixed}:2: no `statement`: nothing to ask" in capfd.readouterr().err
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments_and_resumed_it_makes_the_same_bytes(
     tiny_model: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
