@@ -102,7 +102,7 @@ def take(
         for are_records, statements in ((False, of_references()), (True, of_records())):
             for some in batches(statements, settings.batch):
                 lines.flush()
-                yield Batch(some, are_records, lines.places(at, len(some)))
+                yield Batch(some, are_records, lines.places(np.arange(at, at + len(some))))
                 at += len(some)
 
     for prepared in chain((finish(each, recipe) for each in known()), finder.prepared(given())):

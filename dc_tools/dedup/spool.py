@@ -58,10 +58,17 @@ class Lines:
         except OSError as error:
             raise full(error) from error
 
-    def places(self, first: int, count: int) -> Places:
-        """Where the raw bytes of some lines are, for other processes."""
-        ends = np.frombuffer(self._offsets, dtype=np.int64, count=count + 1, offset=first * self._offsets.itemsize)
-        return Places(self._shared, ends[:-1] + _HEAD.size, ends[1:].copy())
+    def places(self, positions: Ints) -> Places:
+        """Where the raw bytes of some lines are, for other processes; the positions ascend."""
+        offsets = np.frombuffer(self._offsets, dtype=np.int64)
+        return Places(self._shared, offsets[positions] + _HEAD.size, offsets[positions + 1])
+
+    def pieces(self, positions: Ints, lines: int, size: int = 1 << 24) -> Iterator[Places]:
+        """Where they are, for some that stand near each other at a time: at most so many `lines` and `size` bytes, with
+        what is between them."""
+        ends = np.frombuffer(self._offsets, dtype=np.int64)[positions + 1]
+        for start, stop in chunks(np.diff(ends, prepend=ends[:1]), size, lines):
+            yield self.places(positions[start:stop])
 
     def line(self, position: int) -> Line:
         """The line at `position`, as it came."""
@@ -113,11 +120,16 @@ class Sets:
         self.words = words
         self._starts: list[Ints] = []
         self._sizes: list[npt.NDArray[np.int32]] = []
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
 
     def add(self, sizes: Ints, start: int) -> None:
         """The sets of the next texts are one after another from place `start` of the words."""
         self._starts.append(start + np.cumsum(sizes) - sizes)
         self._sizes.append(sizes.astype(np.int32))
+        self._count += len(sizes)
 
     def gather(self, numbers: Ints) -> tuple[Ints, Hashes]:
         """Sizes and elements of the sets `numbers`, which ascend, one after another; neighbours are read together."""

@@ -11,19 +11,18 @@ from dc_tools.core.errors import UsageError
 from dc_tools.core.parallel import Workers
 from dc_tools.dedup.arrays import Hashes, Ints, distinct
 from dc_tools.dedup.bands import plan
-from dc_tools.dedup.evidence import Described
 from dc_tools.dedup.intake import Finder, Taken
 from dc_tools.dedup.overlap import Ngrams
 from dc_tools.dedup.pairs.components import Forest, among
 from dc_tools.dedup.pairs.families import CutHeads, cut_elements, rounds
 from dc_tools.dedup.pairs.heads import elements_in_heads, heads_of, rule_of
-from dc_tools.dedup.pairs.join import Corpus, Flags, Meetings, Met, Pairs, Rule, meetings, upper
+from dc_tools.dedup.pairs.join import Corpus, Flags, Meetings, Met, Pairs, Rule, lower, meetings, upper
 from dc_tools.dedup.pairs.verify import AT_ONCE, FEW, verified
-from dc_tools.dedup.prepare import Batch, Entries, Prepared, Recipe, make, prepare
+from dc_tools.dedup.prepare import Batch, Entries, Prepared, Recipe, make
 from dc_tools.dedup.settings import Metric, Settings
 from dc_tools.dedup.shared import Words, words_file
-from dc_tools.dedup.spool import Sets, Shuffle
-from dc_tools.dedup.text import BATCH_TEXTS, batches
+from dc_tools.dedup.spool import Lines, Sets, Shuffle
+from dc_tools.dedup.text import BATCH_TEXTS
 
 PART_BITS = 4
 """The join is worked at in 16 parts, so that memory holds a sixteenth of its entries."""
@@ -184,7 +183,7 @@ class _Join:
 
 
 class BandFinder(LocalFinder):
-    """Keys of bands meet each other; candidates are verified by sets made anew from their texts."""
+    """Keys of bands meet each other; of candidates the sets are made once more from their texts."""
 
     def __init__(self, recipe: Recipe, workers: Workers, stack: ExitStack) -> None:
         keys = stack.enter_context(words_file())
@@ -199,18 +198,27 @@ class BandFinder(LocalFinder):
     def pairs(self, taken: Taken, chosen: Flags) -> Pairs:
         """All pairs of the chosen texts that share a key and match. Where very many share one, each is compared with
         the largest only (`Pairs.cut`)."""
-        rule, corpus, recipe = rule_of(self.recipe), taken.corpus, self.recipe
-        parts = (of_texts(self._keys.part(part), chosen) for part in range(self._keys.parts))
-        found = [meetings(keys, None, corpus, rule, LOTS) for keys in parts]
-
-        def gather(numbers: Ints) -> tuple[Ints, Hashes]:
-            statements = (taken.lines.line(number).decode(Described).statement for number in numbers.tolist())
-            made = [prepare(Batch(some, are_records=False), recipe) for some in batches(statements, BATCH_TEXTS)]
-            return np.concatenate([each.sizes for each in made]), np.concatenate([each.hashes for each in made])
-
-        cut = cut_elements((met.cut for met in found), len(chosen))
-        pairs = verified(_candidates(found, corpus, rule, cut), corpus, rule, gather)
+        rule, corpus = rule_of(self.recipe), taken.corpus
+        with words_file() as words:
+            join = _Join(self._keys, None, chosen, corpus, rule, Sets(words))
+            found = list(self._workers.map(join.met, range(self._keys.parts)))
+            cut = cut_elements((met.cut for met in found), len(chosen))
+            candidates, _ = distinct(_candidates(found, corpus, rule, cut))
+            self._add_sets(join.sets, np.unique(np.concatenate([lower(candidates), upper(candidates)])), taken.lines)
+            pairs = join.verified(candidates, self._workers)
         return replace(pairs, cut=np.flatnonzero(cut))
+
+    def _add_sets(self, sets: Sets, texts: Ints, lines: Lines) -> None:
+        """Add the sets of `texts`, which ascend, and between them empty ones."""
+        work = partial(_made, recipe=replace(self.recipe, bands=None, keeps_sets=True), files=Files(sets=sets.words))
+        pieces = lines.pieces(texts, BATCH_TEXTS)
+        start = 0
+        for made in self._workers.map(work, (Batch([], are_records=False, places=places) for places in pieces)):
+            some = texts[start : start + len(made.sizes)]
+            sizes = np.zeros(some[-1] + 1 - len(sets), dtype=np.int64)
+            sizes[some - len(sets)] = made.sizes
+            sets.add(sizes, made.set_at)
+            start += len(some)
 
 
 def groups_of(pairs: Pairs, corpus: Corpus) -> Ints:
