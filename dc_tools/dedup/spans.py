@@ -45,9 +45,9 @@ class Words:
 
 def common_spans(pairs: list[tuple[str, str]]) -> list[Span | None]:
     """For each pair the longest run of words of the first statement that occurs in the second."""
-    words = words_of_statements([statement for pair in pairs for statement in pair])
-    matched = zip(pairs, words[::2], words[1::2], strict=True)
-    return [_span(statement, mine, theirs) for (statement, _), mine, theirs in matched]
+    statements = list(dict.fromkeys(statement for pair in pairs for statement in pair))
+    words = dict(zip(statements, words_of_statements(statements), strict=True))
+    return [_span(mine, words[mine], words[theirs]) for mine, theirs in pairs]
 
 
 def _span(statement: str, mine: Words, theirs: Words) -> Span | None:
@@ -100,6 +100,8 @@ def longest_common(a: Hashes, b: Hashes) -> tuple[int, int]:
     agree word by word from their heads or their ends) ever longer ones are tried; then the length lies in between.
     """
     most = min(len(a), len(b))
+    if np.array_equal(a, b):
+        return 0, most
     length = max(_aligned(a[:most], b[:most]), _aligned(a[len(a) - most :], b[len(b) - most :]))
     step = 1
     beyond = most + 1
