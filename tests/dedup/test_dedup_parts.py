@@ -15,7 +15,7 @@ from dc_tools.dedup import spool
 from dc_tools.dedup.arrays import chunks, distinct, ranges, sort_slices
 from dc_tools.dedup.pairs.components import Forest
 from dc_tools.dedup.pairs.join import Meetings
-from dc_tools.dedup.pairs.order import SAMPLE, Order, sampled
+from dc_tools.dedup.pairs.order import SAMPLE, SHARE, Order, sampled
 from dc_tools.dedup.shared import nameless_file
 
 WORDS = st.integers(0, (1 << 52) - 1)
@@ -50,13 +50,13 @@ def test_the_order_of_unknown_shingles_is_by_hash_and_they_come_first():
         assert [x >> 44 for x in found.tolist()] == wanted
 
 
-@pytest.mark.parametrize("count", [0, 1, SAMPLE, SAMPLE + 1, 10 * SAMPLE])
+@pytest.mark.parametrize("count", [0, 1, SAMPLE, SAMPLE + 1, 40 * SAMPLE])
 def test_the_order_is_learned_from_all_parts_of_the_input(count):
     numbers = sampled(count)
-    assert len(numbers) == min(count, SAMPLE)
+    assert len(numbers) == min(count, max(SAMPLE, count // SHARE))
     assert (np.diff(numbers) > 0).all()
     if count:
-        assert np.histogram(numbers, 100, (0, count))[0].max() <= min(count, SAMPLE) / 100 + 2
+        assert np.histogram(numbers, 100, (0, count))[0].max() <= len(numbers) / 100 + 2
 
 
 @settings(deadline=None)

@@ -131,7 +131,7 @@ class ClusterFinder:
             self._heads = self._by_part([block.bands for block in self._blocks])
         else:
             texts = np.flatnonzero(taken.firsts())
-            shared = cluster.share((self.recipe, self._order(texts)))
+            shared = cluster.share((self.recipe, self._order(texts, taken.corpus)))
             self._heads = self._by_part([
                 cluster.start(_heads, shared, block.chosen(texts), block.sets, results=self._parts)
                 for block in self._blocks
@@ -141,13 +141,13 @@ class ClusterFinder:
     def _by_part(self, blocks: list[list[Reference]]) -> list[list[Reference]]:
         return [[parts[part] for parts in blocks] for part in range(self._parts)]
 
-    def _order(self, texts: Ints) -> Order:
-        """An order of shingles that is learned from some of the texts, whose sets come here."""
+    def _order(self, texts: Ints, corpus: Corpus) -> Order:
+        """An order of shingles that is learned from some of the texts, whose sets come here, a block at a time."""
         wanted = texts[sampled(len(texts))]
         chosen = [(block, block.chosen(wanted)) for block in self._blocks]
         tasks = [cluster.start(_pick, 0, block.sets, [places])[0] for block, places in chosen if len(places)]
-        sets = [hashes for _, _, hashes in map(cluster.fetch, tasks)]
-        return Order.learn(sets, sum(map(len, sets)))
+        elements = int(corpus.sizes[wanted].sum(dtype=np.int64))
+        return Order.learn((hashes for _, _, hashes in map(cluster.fetch, tasks)), elements)
 
     def _elements_in_heads(self) -> list[list[Reference]]:
         """For each part, of each block the entries of elements that may be in some head."""

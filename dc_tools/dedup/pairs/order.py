@@ -9,21 +9,23 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from dc_tools.dedup.arrays import Hashes, Ints, ranges
+from dc_tools.dedup.arrays import Hashes, Ints, distinct, ranges
 from dc_tools.dedup.text import HASH_BITS
 
 SAMPLE = 1 << 14
-"""Sets from which the order is learned."""
+"""Sets from which the order is learned, at least, where there are so many."""
+SHARE = 16
+"""And at least one of so many: what fewer hold mostly counts as rare, and all that hold it meet each other."""
 SEED = 1
-MAX_BUCKET_BITS = 22
+MAX_BUCKET_BITS = 30
 MOST = 1 << 15
 """Sets that hold a shingle beyond which it is among the most frequent."""
 _CLASSES = np.array([max(n.bit_length() - 1, 0) for n in range(MOST + 1)], dtype=np.uint8)
 
 
 def sampled(count: int) -> Ints:
-    """At most `SAMPLE` numbers below `count`, ascending: one at random from each of equally long ranges."""
-    edges = np.linspace(0, count, min(count, SAMPLE) + 1).astype(np.int64)
+    """`SAMPLE` or more numbers below `count`, ascending: one at random from each of equally long ranges."""
+    edges = np.linspace(0, count, min(count, max(SAMPLE, count // SHARE)) + 1).astype(np.int64)
     return np.random.default_rng(SEED).integers(edges[:-1], edges[1:])
 
 
@@ -37,12 +39,12 @@ class Order:
     @staticmethod
     def learn(batches: Iterable[Hashes], elements: int) -> "Order":
         """From the elements of sampled sets, in batches; about how many they are makes the table's size."""
-        bits = min(max((4 * elements).bit_length(), 10), MAX_BUCKET_BITS)
-        counts = np.zeros(1 << bits, dtype=np.int32)
+        bits = min(max((elements // 2).bit_length(), 10), MAX_BUCKET_BITS)
+        counts = np.zeros(1 << bits, dtype=np.uint16)
         for hashes in batches:
-            buckets = (hashes >> np.uint64(HASH_BITS - bits)).view(np.int64)
-            counts += np.bincount(buckets, minlength=1 << bits).astype(np.int32)
-        return Order(_CLASSES[np.minimum(counts, MOST)])
+            buckets, times = distinct(hashes >> np.uint64(HASH_BITS - bits))
+            counts[buckets] = np.minimum(counts[buckets] + times, MOST)
+        return Order(_CLASSES[counts])
 
     def heads(self, sizes: Ints, hashes: Hashes, lengths: Ints) -> Hashes:
         """The first `lengths[i]` elements, in this order, of each of the concatenated sorted sets, in any order."""
