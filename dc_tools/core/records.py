@@ -192,6 +192,10 @@ class Rollout(Struct):
     """The language of `code`."""
     verdict: Verdict | None = None
     error: str | None = None
+    reward: float | None = None
+    """What dc-learn learned from."""
+    rewards: dict[str, float] = {}
+    """Its terms, not weighted."""
 
 
 class Problem(Struct):

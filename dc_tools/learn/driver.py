@@ -85,7 +85,10 @@ class Cluster:
             self.wait_only(reference, "rollouts")
         sample_s = time.monotonic() - started
         groups = [group for reference in judged for group in self.wait(reference, "verdicts")]
-        lines = [group_line(problem, group, step) for problem, group in zip(problems, groups, strict=True)]
+        lines = [
+            group_line(problem, group, step, self.recipe.terms, self.recipe.max_tokens)
+            for problem, group in zip(problems, groups, strict=True)
+        ]
         return lines, {"sample_s": sample_s, "judge_s": time.monotonic() - started - sample_s}
 
     def wait(self, reference: Any, what: str) -> Any:

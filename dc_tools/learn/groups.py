@@ -9,18 +9,26 @@ import zstandard
 
 from dc_tools.core.errors import CannotRun
 from dc_tools.core.lines import read_lines
-from dc_tools.core.records import Fields, Finish, Line, Problem, Rollout
+from dc_tools.core.records import Fields, Finish, Line, Problem, Rollout, Status
 from dc_tools.learn.batches import Group, Response
 from dc_tools.learn.checkpoint import sync
-from dc_tools.learn.rewards import reward
+from dc_tools.learn.rewards import Term, scores, total
 
 
-def group_line(problem: bytes, rollouts: Sequence[Rollout], step: int) -> bytes:
+def group_line(line: bytes, rollouts: Sequence[Rollout], step: int, terms: Sequence[Term], budget: int) -> bytes:
     """The problem's line with this step's rollouts, each with its reward, in place of any others."""
-    fields = Fields.parse(problem)
-    fields.put("rollouts", [msgspec.to_builtins(r) | {"reward": reward(r)} for r in rollouts])
+    problem, fields = Line(line).decode(Problem), Fields.parse(line)
+    fields.put("rollouts", [msgspec.to_builtins(rewarded(r, problem, terms, budget)) for r in rollouts])
     fields.put("step", step)
     return fields.to_bytes()
+
+
+def rewarded(rollout: Rollout, problem: Problem, terms: Sequence[Term], budget: int) -> Rollout:
+    """The rollout with what the terms say of it; without a reward where nobody can tell."""
+    found = scores(terms, problem, rollout, budget)
+    if found is None:
+        return msgspec.structs.replace(rollout, reward=None, rewards={})
+    return msgspec.structs.replace(rollout, reward=total(terms, found), rewards=found)
 
 
 def group_of(line: bytes) -> Group | None:
@@ -28,12 +36,12 @@ def group_of(line: bytes) -> Group | None:
     problem = Line(line).decode(Problem)
     responses = []
     for rollout in problem.rollouts:
-        value = reward(rollout)
-        if value is None or rollout.tokens is None:
+        tokens = rollout.tokens
+        if rollout.reward is None or tokens is None:
             return None
-        responses.append(
-            Response(rollout.tokens.ids, rollout.tokens.logprobs, value, rollout.finish is Finish.LENGTH)
-        )
+        solved = rollout.verdict is not None and rollout.verdict.status is Status.AC
+        cut = rollout.finish is Finish.LENGTH
+        responses.append(Response(tokens.ids, tokens.logprobs, rollout.reward, cut, solved, rollout.rewards))
     prompt = problem.rollouts[0].tokens
     return Group(problem.id, prompt.prompt_ids if prompt else [], responses)
 

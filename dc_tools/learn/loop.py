@@ -182,12 +182,15 @@ def _with_parents(path: str) -> set[Path]:
 def _of_groups(groups: Sequence[Group], asked: int) -> dict[str, Any]:
     """The metrics that the rollouts alone give."""
     responses = [response for group in groups for response in group.responses]
-    sums = [sum(r.reward for r in group.responses) / len(group.responses) for group in groups]
+    solved = [fmean(r.solved for r in group.responses) for group in groups]
+    terms = sorted({name for r in responses for name in r.rewards})
     tokens = sum(len(r.ids) for r in responses)
     return {
         "reward": fmean(r.reward for r in responses),
-        "solved_all": sums.count(1.0), "solved_none": sums.count(0.0),
-        "partial": len(sums) - sums.count(1.0) - sums.count(0.0), "lost_groups": asked - len(groups),
+        **{f"reward/{name}": fmean(r.rewards[name] for r in responses if name in r.rewards) for name in terms},
+        "solved": fmean(r.solved for r in responses),
+        "solved_all": solved.count(1.0), "solved_none": solved.count(0.0),
+        "partial": len(solved) - solved.count(1.0) - solved.count(0.0), "lost_groups": asked - len(groups),
         "truncated": fmean(r.truncated for r in responses), "response_tokens": tokens / len(responses),
         "entropy": -sum(sum(r.logprobs) for r in responses) / max(tokens, 1), "sampled_tokens": tokens,
     }

@@ -1,21 +1,25 @@
 """The policy: a causal language model with its tokenizer, what of it is trained, and how it is saved; the home of peft.
 
-Shapes: T tokens of a pack, S of them sampled ones.
+Shapes: T tokens of a row, S of them sampled ones, C of these at a time; D width, V vocabulary.
 """
 
 import copy
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from dc_tools.core.errors import CannotRun, missing_extra
-from dc_tools.learn.batches import Pack
+from dc_tools.learn.batches import Row
 from dc_tools.learn.checkpoint import sync
 from dc_tools.rollout.transformers import load_model
+
+CHUNK = 2048
+"""Sampled tokens whose logits exist at once; beyond, they are made again on the way back."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,11 @@ class Policy:
     tokenizer: Any
     device: torch.device
     lora: LoraSpec | None = None
+
+    @property
+    def width(self) -> int:
+        """Of the hidden states."""
+        return int(self.model.config.get_text_config().hidden_size)
 
     def trainable(self) -> list[torch.nn.Parameter]:
         """The parameters that learning changes."""
@@ -119,24 +128,66 @@ def _with_adapter(model: Any, lora: LoraSpec) -> Any:
     return get_peft_model(model, config)
 
 
-def pack_logprobs(policy: Policy, pack: Pack, temperature: float) -> Tensor:
-    """Log-probability under `temperature` of each sampled token of `pack`, logprobs_S, with a graph for the gradient.
+class Scorer(torch.nn.Module):
+    """Log-probabilities of the sampled tokens of a row, without a tensor of all their logits.
 
-    The prompt is read once for all its responses: a token sees the prompt and the earlier tokens of its own response.
+    Prompts are read once for all their responses: a token sees its prompt and the earlier tokens of its own response.
     """
-    device = policy.device
-    segment_T = torch.tensor(pack.segments, device=device)
-    tokens = len(pack.ids)
-    causal_TT = torch.ones(tokens, tokens, dtype=torch.bool, device=device).tril()
-    seen_TT = causal_TT & ((segment_T[:, None] == segment_T[None, :]) | (segment_T[None, :] == 0))
-    causal_lm = policy.model.get_base_model() if policy.lora else policy.model
-    with computing(device):
-        logits_SV: Tensor = causal_lm(
-            input_ids=torch.tensor([pack.ids], device=device),
-            position_ids=torch.tensor([pack.positions], device=device),
-            attention_mask=seen_TT[None, None],
-            logits_to_keep=torch.tensor(pack.predictors, device=device),
-            use_cache=False,
-        ).logits[0]
-    target_S = torch.tensor(pack.targets, device=device)
-    return (logits_SV.float() / temperature).log_softmax(-1).gather(1, target_S[:, None])[:, 0]
+
+    def __init__(self, policy: Policy) -> None:
+        super().__init__()
+        self.causal_lm = policy.model.get_base_model() if policy.lora else policy.model
+        self.device = policy.device
+        self.chunk = CHUNK
+        self._has_plain_head: bool | None = None
+
+    def forward(self, row: Row, temperature: float) -> Tensor:
+        """log pi under `temperature` of each sampled token; logprobs_S, with a graph for the gradient."""
+        targets_S = self._tensor(row.targets)
+        if self._has_plain_head is None:
+            self._has_plain_head = self._probe(row)
+        if not self._has_plain_head:
+            found = self._run(self.causal_lm, row, logits_to_keep=self._tensor(row.predictors))
+            return _logprobs(found.logits[0], targets_S, temperature)
+        hidden_TD = self._run(self.causal_lm.get_decoder(), row).last_hidden_state[0]
+        hidden_SD = hidden_TD[self._tensor(row.predictors)]
+        if len(row.targets) <= self.chunk:
+            return self._head(hidden_SD, targets_S, temperature)
+        parts = zip(hidden_SD.split(self.chunk), targets_S.split(self.chunk), strict=True)
+        return torch.cat([
+            checkpoint(self._head, hidden_CD, targets_C, temperature, use_reentrant=False)
+            for hidden_CD, targets_C in parts
+        ])
+
+    def _head(self, hidden_CD: Tensor, targets_C: Tensor, temperature: float) -> Tensor:
+        with computing(self.device):
+            logits_CV = self.causal_lm.get_output_embeddings()(hidden_CD)
+        return _logprobs(logits_CV, targets_C, temperature)
+
+    def _run(self, model: Any, row: Row, **more: Any) -> Any:
+        segments_T, prompts_T = self._tensor(row.segments), self._tensor(row.prompts)
+        own_TT = (segments_T[:, None] == segments_T[None, :]) | (segments_T[None, :] == 0)
+        same_TT = prompts_T[:, None] == prompts_T[None, :]
+        with computing(self.device):
+            return model(
+                input_ids=self._tensor([row.ids]), position_ids=self._tensor([row.positions]),
+                attention_mask=(own_TT & same_TT).tril()[None, None], use_cache=False, **more,
+            )
+
+    def _probe(self, row: Row) -> bool:
+        """Whether logits are the head of the last hidden states and nothing else (some models scale or cap them)."""
+        few = replace(row, **{name: getattr(row, name)[:1] for name in ("ids", "positions", "prompts", "segments")})
+        with torch.no_grad(), computing(self.device):
+            logits_V = self._run(self.causal_lm, few).logits[0, -1]
+            hidden_D = self._run(self.causal_lm.get_decoder(), few).last_hidden_state[0, -1]
+            plain_V = self.causal_lm.get_output_embeddings()(hidden_D)
+        return bool(torch.allclose(plain_V, logits_V, rtol=1e-2, atol=1e-3))
+
+    def _tensor(self, values: Any) -> Tensor:
+        return torch.tensor(values, device=self.device)
+
+
+def _logprobs(logits_SV: Tensor, targets_S: Tensor, temperature: float) -> Tensor:
+    logits_SV = logits_SV.float() / temperature
+    chosen_S = logits_SV.gather(1, targets_S[:, None])[:, 0]
+    return chosen_S - logits_SV.logsumexp(-1)

@@ -10,12 +10,18 @@ from typing import Any
 import msgspec
 
 from dc_tools.core.errors import CannotRun, UsageError
+from dc_tools.learn.objective import OBJECTIVES, Correction
+from dc_tools.learn.rewards import SPARSE, Kind, Term
 from dc_tools.rollout.prompts import PromptStyle
 
 
 class Recipe(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """GRPO+ with DeepCoder's defaults (facts of the 16K stage), except for sizes that depend on the machine."""
 
+    objective: str = "grpo+"
+    """grpo+, grpo, dapo, dr_grpo, rloo, gspo or cispo: see learn/objective.py."""
+    rewards: tuple[Term, ...] = SPARSE
+    """Tables of terms: see learn/rewards.py."""
     prompt_style: str = "chat"
     batch: int = 32
     """Problems of one step."""
@@ -28,9 +34,14 @@ class Recipe(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
     max_tokens: int = 16384
     """Most tokens of a response."""
     temperature: float = 0.6
-    clip_low: float = 0.2
-    clip_high: float = 0.28
-    overlong_filter: bool = True
+    clip_low: float | None = None
+    """Below and above 1, of the ratio to the sampling policy; not given: as the objective's paper has them."""
+    clip_high: float | None = None
+    overlong_filter: bool | None = None
+    """No advantage for what failed since its budget ran out; not given: as the objective has it."""
+    correction: Correction = Correction.NONE
+    """Truncated importance sampling between engine and trainer, of tokens or whole responses."""
+    correction_cap: float = 2.0
     lr: float = 1e-6
     warmup: int = 0
     """Optimizer steps over which the learning rate rises to `lr`."""
@@ -58,8 +69,13 @@ class Recipe(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
         for names, holds, claim in _RULES:
             for name in names:
                 value = getattr(self, name)
-                if not (math.isfinite(value) and holds(value)):
+                if value is not None and not (math.isfinite(value) and holds(value)):
                     raise ValueError(f"{name} must be {claim}, not {value}")
+        if self.objective not in OBJECTIVES:
+            raise ValueError(f"objective must be one of {', '.join(OBJECTIVES)}, not {self.objective}")
+        labels = [term.label for term in self.rewards]
+        if not labels or len(set(labels)) < len(labels):
+            raise ValueError("rewards must be at least one term, each with a name of its own")
         if self.prompt_style not in set(PromptStyle):
             raise ValueError(f"prompt_style must be one of {', '.join(PromptStyle)}, not {self.prompt_style}")
         if not all(0 <= beta < 1 for beta in self.betas):
@@ -67,17 +83,36 @@ class Recipe(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
         if self.batch % self.minibatch:
             raise ValueError(f"batch ({self.batch}) must be a multiple of minibatch ({self.minibatch})")
 
+    @property
+    def clip(self) -> tuple[float, float]:
+        """Below and above 1."""
+        low, high = OBJECTIVES[self.objective].clip
+        return low if self.clip_low is None else self.clip_low, high if self.clip_high is None else self.clip_high
+
+    @property
+    def terms(self) -> tuple[Term, ...]:
+        """Of the reward; an objective with a soft overlong punishment has it beside the default."""
+        if OBJECTIVES[self.objective].soft_overlong and self.rewards == SPARSE:
+            return (*SPARSE, Term(kind=Kind.LENGTH, name="overlong", weight=-1.0, buffer=max(self.max_tokens // 5, 1)))
+        return self.rewards
+
+    @property
+    def filters_overlong(self) -> bool:
+        """Whether what failed since its budget ran out has no advantage."""
+        own = OBJECTIVES[self.objective].overlong_filter
+        return own if self.overlong_filter is None else self.overlong_filter
+
 
 _RULES: tuple[tuple[tuple[str, ...], Callable[[float], bool], str], ...] = (
     (
         (
             "batch", "minibatch", "max_tokens", "temperature", "lr", "grad_clip", "token_budget", "sample_batch",
-            "lora_alpha", "save_every", "keep", "max_logprob_gap",
+            "lora_alpha", "save_every", "keep", "max_logprob_gap", "correction_cap",
         ),
         lambda value: value > 0, "positive",
     ),
     (("clip_high", "warmup", "weight_decay", "lora_rank", "threads"), lambda value: value >= 0, "at least 0"),
-    (("clip_low",), lambda value: 0 <= value < 1, "in [0, 1)"),
+    (("clip_low",), lambda value: 0 <= value <= 1, "in [0, 1]"),
     (("group",), lambda value: value >= 2, "at least 2, since rewards are compared within it"),
 )
 

@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from dc_tools.core.errors import CannotRun
 from dc_tools.core.records import Rollout, Tokens
-from dc_tools.learn.batches import Group, packs
+from dc_tools.learn.batches import Group, Piece, Plan, Weighed, pieces, planned
 from dc_tools.learn.checkpoint import load_checkpoint, save_checkpoint
-from dc_tools.learn.objective import clipped_loss, group_advantages, is_clipped, overlong
-from dc_tools.learn.policy import LoraSpec, computing, load_policy, pack_logprobs
+from dc_tools.learn.losses import correction, token_losses
+from dc_tools.learn.objective import OBJECTIVES, Correction, Size, overlong, token_weight
+from dc_tools.learn.policy import LoraSpec, Scorer, computing, load_policy
 from dc_tools.learn.recipe import Recipe
 from dc_tools.rollout.engine import Prompt, Sample, Sampling
 from dc_tools.rollout.transformers import TransformersEngine
@@ -23,13 +25,14 @@ from dc_tools.rollout.transformers import TransformersEngine
 class Update:
     """What one pass over a step's groups did, summed over its sampled tokens."""
 
-    tokens: int = 0
     loss: float = 0.0
     clipped: int = 0
     kl: float = 0.0
     gaps: list[float] = field(default_factory=list)
     ratios: list[float] = field(default_factory=list)
+    corrections: list[float] = field(default_factory=list)
     grad_norms: list[float] = field(default_factory=list)
+    wastes: list[float] = field(default_factory=list)
     forward_tokens: int = 0
 
 
@@ -41,6 +44,7 @@ class Trainer:
             torch.set_num_threads(recipe.threads)
         lora = LoraSpec(recipe.lora_rank, recipe.lora_alpha) if recipe.lora_rank else None
         self.recipe = recipe
+        self.objective = OBJECTIVES[recipe.objective]
         self.policy = load_policy(model, device=device, lora=lora, freeze_embeddings=recipe.freeze_embeddings)
         self.own_dtype = self.policy.hold_in_float32()
         self.policy.model.eval()  # no dropout: the learner must see the sampler's distribution
@@ -50,6 +54,7 @@ class Trainer:
         self.optimizer = torch.optim.AdamW(
             self.policy.trainable(), lr=recipe.lr, betas=recipe.betas, weight_decay=recipe.weight_decay
         )
+        self.scorer = Scorer(self.policy)
         self.updates = 0
 
     def sample(self, prompts: Sequence[Prompt], seed: int, version: str) -> list[list[Rollout]]:
@@ -69,63 +74,88 @@ class Trainer:
         """
         started = time.monotonic()
         update = Update()
-        for first in range(0, len(groups), self.recipe.minibatch):
-            self._optimizer_step(groups[first : first + self.recipe.minibatch], update, on_policy=first == 0)
+        size = self.recipe.minibatch
+        plans = [self.plan(groups[first : first + size]) for first in range(0, len(groups), size)]
+        old = [self._old_logprobs(plan) for plan in plans]
+        for number, plan in enumerate(plans):
+            self._optimizer_step(plan, old[number], update, on_policy=number == 0)
         seconds = time.monotonic() - started
         ratios = torch.tensor(update.ratios or [1.0])
         quantiles = torch.quantile(ratios[:1_000_000], torch.tensor([0.0, 0.5, 1.0])).tolist()
+        steps = max(len(update.grad_norms), 1)
         return {
-            "loss": update.loss / max(len(update.grad_norms), 1),
-            "grad_norm": sum(update.grad_norms) / max(len(update.grad_norms), 1),
-            "clip_fraction": update.clipped / max(update.tokens, 1),
+            "loss": update.loss / steps,
+            "grad_norm": sum(update.grad_norms) / steps,
+            "clip_fraction": update.clipped / max(len(update.ratios), 1),
             "kl": update.kl / max(len(update.ratios), 1),
             "logprob_gap": max(update.gaps, default=0.0),
             "ratio_min": quantiles[0], "ratio_median": quantiles[1], "ratio_max": quantiles[2],
+            "correction": sum(update.corrections) / max(len(update.corrections), 1),
             "lr": self.optimizer.param_groups[0]["lr"],
             "learn_tokens": update.forward_tokens,
+            "packing_waste": sum(update.wastes) / max(len(update.wastes), 1),
             "learn_s": seconds,
         }
 
-    def accumulate(self, groups: Sequence[Group], update: Update, *, on_policy: bool) -> None:
-        """Add the gradient of these groups, normalised by all their sampled tokens, whatever the token budget.
-
-        The normaliser is that of the whole optimizer step (DAPO's token-level loss), so cutting changes nothing.
-        """
-        recipe = self.recipe
-        total = sum(group.tokens for group in groups)
-        for group in groups:
+    def plan(self, groups: Sequence[Group]) -> Plan:
+        """How an optimizer step over these groups is cut up."""
+        objective, recipe = self.objective, self.recipe
+        responses = [response for group in groups for response in group.responses]
+        size = Size(sum(len(r.ids) for r in responses), len(responses), recipe.max_tokens)
+        found: list[Piece] = []
+        for number, group in enumerate(groups):
             rewards = [r.reward for r in group.responses]
-            advantages = group_advantages(rewards)
-            if recipe.overlong_filter:
-                advantages = overlong(advantages, rewards, [r.truncated for r in group.responses])
-            for pack in packs(group, advantages, recipe.token_budget):
-                logprobs_S = pack_logprobs(self.policy, pack, recipe.temperature)
-                old_S = torch.tensor(pack.old_logprobs, device=logprobs_S.device)
-                advantages_S = torch.tensor(pack.advantages, device=logprobs_S.device)
-                loss = clipped_loss(logprobs_S, old_S, advantages_S, recipe.clip_low, recipe.clip_high).sum() / total
-                if not bool(torch.isfinite(loss)):
-                    raise CannotRun(f"the loss of problem '{group.id}' is not finite: lower the learning rate")
-                loss.backward()
-                with torch.no_grad():
-                    log_ratio_S = logprobs_S.detach() - old_S
-                    update.loss += float(loss)
-                    update.clipped += int(
-                        is_clipped(logprobs_S, old_S, advantages_S, recipe.clip_low, recipe.clip_high).sum()
-                    )
-                    update.ratios += log_ratio_S.exp().tolist()
-                    update.kl += float((log_ratio_S.exp() - 1 - log_ratio_S).sum())
-                    update.forward_tokens += len(pack.ids)
-                    if on_policy:
-                        update.gaps.append(float(log_ratio_S.abs().max()))
-                        self._check_gap(update.gaps[-1], group.id)
-        update.tokens += total
+            advantages = objective.advantages(rewards)
+            if recipe.filters_overlong:
+                solved = [float(r.solved) for r in group.responses]
+                advantages = overlong(advantages, solved, [r.truncated for r in group.responses])
+            weighed = [
+                Weighed(r.ids, r.logprobs, advantage, token_weight(objective.scale, len(r.ids), size))
+                for r, advantage in zip(group.responses, advantages, strict=True) if r.ids
+            ]
+            found += pieces(number, group.prompt_ids, weighed, recipe.token_budget)
+        return planned(found, recipe.token_budget, token_cost=6 * self.policy.width)
 
-    def _optimizer_step(self, groups: Sequence[Group], update: Update, *, on_policy: bool) -> None:
-        self.optimizer.zero_grad(set_to_none=True)
-        before = update.forward_tokens
-        self.accumulate(groups, update, on_policy=on_policy)
-        if update.forward_tokens == before:
+    def accumulate(self, plan: Plan, old: Sequence[Tensor], update: Update, *, on_policy: bool) -> None:
+        """Add the gradient of a plan's rows; `old` are the log-probabilities before the step's first update."""
+        recipe = self.recipe
+        for row, old_S in zip(plan.rows[0], old, strict=True):
+            logprobs_S = self.scorer(row, recipe.temperature)
+            sampled_S, advantages_S, weights_S, responses_S = (
+                torch.tensor(values, device=logprobs_S.device)
+                for values in (row.sampled_logprobs, row.advantages, row.weights, row.responses)
+            )
+            loss_S, bound_S = token_losses(self.objective, logprobs_S, old_S, advantages_S, responses_S, recipe.clip)
+            correction_S = correction(old_S, sampled_S, responses_S, recipe.correction, recipe.correction_cap)
+            loss = (loss_S * weights_S * correction_S).sum()
+            if not bool(torch.isfinite(loss)):
+                raise CannotRun("the loss is not finite: lower the learning rate")
+            loss.backward()
+            with torch.no_grad():
+                log_ratio_S = logprobs_S.detach() - sampled_S
+                update.loss += float(loss)
+                update.clipped += int(bound_S.sum())
+                update.ratios += log_ratio_S.exp().tolist()
+                update.corrections += correction_S.tolist()
+                update.kl += float((log_ratio_S.exp() - 1 - log_ratio_S).sum())
+                update.forward_tokens += len(row.ids)
+                if on_policy:
+                    update.gaps.append(float(log_ratio_S.abs().max()))
+                    self._check_gap(update.gaps[-1])
+
+    def _old_logprobs(self, plan: Plan) -> list[Tensor]:
+        """What ratios are taken of: the engine's word, or, where that is corrected, the trainer's before it learns."""
+        if self.recipe.correction is Correction.NONE:
+            return [torch.tensor(row.sampled_logprobs, device=self.policy.device) for row in plan.rows[0]]
+        with torch.no_grad():
+            return [self.scorer(row, self.recipe.temperature) for row in plan.rows[0]]
+
+    def _optimizer_step(self, plan: Plan, old: Sequence[Tensor], update: Update, *, on_policy: bool) -> None:
+        if not plan.rows[0]:
             return  # no group of this minibatch has anything to learn
+        self.optimizer.zero_grad(set_to_none=True)
+        self.accumulate(plan, old, update, on_policy=on_policy)
+        update.wastes.append(plan.waste)
         for parameter_group in self.optimizer.param_groups:
             parameter_group["lr"] = self.recipe.lr * min(1.0, (self.updates + 1) / max(self.recipe.warmup, 1))
         norm = torch.nn.utils.clip_grad_norm_(self.policy.trainable(), self.recipe.grad_clip)
@@ -135,10 +165,10 @@ class Trainer:
         self.optimizer.step()
         self.updates += 1
 
-    def _check_gap(self, gap: float, where: str) -> None:
+    def _check_gap(self, gap: float) -> None:
         if gap > self.recipe.max_logprob_gap:
             raise CannotRun(
-                f"sampler and trainer disagree by {gap:.3g} about a token of problem '{where}' "
+                f"sampler and trainer disagree by {gap:.3g} about a token "
                 f"(max_logprob_gap {self.recipe.max_logprob_gap:g}): the sampler's weights are stale or rounded"
             )
 

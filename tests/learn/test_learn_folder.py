@@ -12,6 +12,7 @@ from dc_tools.core.records import Finish, Rollout, Status, Tokens, Verdict, enco
 from dc_tools.learn.groups import group_line
 from dc_tools.learn.loop import Folder, _one_step
 from dc_tools.learn.recipe import Recipe, load_recipe, parse_settings
+from dc_tools.learn.rewards import SPARSE
 
 ROOT = Path(__file__).parents[2]
 PROBLEM = encode({"id": "p", "statement": "Say 6.", "tests": [{"input": "", "output": "6"}]})
@@ -65,7 +66,7 @@ class ClusterOf:
         self.status = status
 
     def roll_out(self, problems, step, seed):
-        return [group_line(problem, rollouts(self.status), step) for problem in problems], {}
+        return [group_line(problem, rollouts(self.status), step, SPARSE, 8) for problem in problems], {}
 
 
 @pytest.mark.parametrize(("status", "words"), [(Status.IE, "the judge failed.*no sandbox"), (None, "too long")])
@@ -89,7 +90,7 @@ def test_lines_of_steps_that_are_done_again_are_cut_and_torn_ones_too(tmp_path):
 @pytest.mark.parametrize(
     "setting",
     [
-        "lr=nan", "temperature=inf", "temperature=0", "clip_low=-1", "clip_low=1", "clip_high=-0.1", "grad_clip=0",
+        "lr=nan", "temperature=inf", "temperature=0", "clip_low=-1", "clip_low=1.5", "clip_high=-0.1", "grad_clip=0",
         "warmup=-5", "threads=-1", "betas=[2, 3]", "prompt_style='foo'", "lora_rank=-2", "lora_alpha=0",
         "weight_decay=-1", "group=1", "batch=0", "token_budget=0", "save_every=0", "keep=0", "minibatch=5",
     ],
@@ -115,5 +116,5 @@ def test_flags_come_after_the_file_and_a_lone_batch_is_one_minibatch(tmp_path):
 
 
 def test_the_line_of_a_group_keeps_the_problem_and_says_each_reward():
-    line = json.loads(group_line(PROBLEM, rollouts(Status.WA), 3))
+    line = json.loads(group_line(PROBLEM, rollouts(Status.WA), 3, SPARSE, 8))
     assert (line["id"], line["step"], [r["reward"] for r in line["rollouts"]]) == ("p", 3, [0.0, 0.0])

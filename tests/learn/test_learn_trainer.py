@@ -1,5 +1,7 @@
 """The trainer against itself: how a step is cut up must not show, and its sampler must agree with it."""
 
+import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,7 +9,9 @@ import torch
 
 from dc_tools.core.errors import CannotRun
 from dc_tools.core.records import Problem, Test
+from dc_tools.learn import policy
 from dc_tools.learn.batches import Group, Response
+from dc_tools.learn.objective import OBJECTIVES, Correction
 from dc_tools.learn.policy import LoraSpec, load_policy
 from dc_tools.learn.recipe import Recipe
 from dc_tools.learn.trainer import Trainer, Update
@@ -39,26 +43,67 @@ def sampled_groups(trainer: Trainer) -> list[Group]:
     ]
 
 
+def take(trainer: Trainer, groups: list[Group], update: Update, *, on_policy: bool = True) -> None:
+    """The gradient of one optimizer step."""
+    plan = trainer.plan(groups)
+    trainer.accumulate(plan, trainer._old_logprobs(plan), update, on_policy=on_policy)
+
+
 def gradient_of(model: Path, recipe: Recipe, groups: list[Group]) -> torch.Tensor:
     trainer = Trainer(str(model), recipe, "cpu")
-    trainer.accumulate(groups, Update(), on_policy=True)
+    take(trainer, groups, Update())
     return torch.cat([p.grad.flatten() for p in trainer.policy.trainable() if p.grad is not None])
 
 
 def test_trainer_and_sampler_agree_about_every_sampled_token(taught_model):
     trainer = Trainer(str(taught_model), RECIPE, "cpu")
     update = Update()
-    trainer.accumulate(sampled_groups(trainer), update, on_policy=True)
+    take(trainer, sampled_groups(trainer), update)
     assert len(update.ratios) > 100
     assert max(update.gaps) < 1e-4
 
 
-@pytest.mark.parametrize("budget", [1, 150, 200, 100_000])
-def test_the_gradient_does_not_depend_on_the_token_budget(taught_model, budget):
-    groups = sampled_groups(Trainer(str(taught_model), RECIPE, "cpu"))
+@pytest.fixture(scope="module")
+def groups(taught_model) -> list[Group]:
+    return sampled_groups(Trainer(str(taught_model), RECIPE, "cpu"))
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_the_gradient_does_not_depend_on_the_token_budget(taught_model, groups, objective):
+    whole = gradient_of(taught_model, with_changes(objective=objective), groups)
+    for budget in (1, 150, 200):
+        cut = gradient_of(taught_model, with_changes(objective=objective, token_budget=budget), groups)
+        assert float((cut - whole).norm() / whole.norm()) < 1e-5
+
+
+def test_the_gradient_does_not_depend_on_how_many_logits_exist_at_once(taught_model, groups, monkeypatch):
     whole = gradient_of(taught_model, RECIPE, groups)
-    cut = gradient_of(taught_model, with_changes(token_budget=budget), groups)
-    assert float((cut - whole).norm() / whole.norm()) < 1e-5
+    monkeypatch.setattr(policy, "CHUNK", 7)
+    chunked = gradient_of(taught_model, RECIPE, groups)
+    assert float((chunked - whole).norm() / whole.norm()) < 1e-5
+
+
+def test_a_head_that_does_more_is_asked_for_its_logits(taught_model, groups):
+    """As Gemma's, which caps them."""
+    plain = gradient_of(taught_model, RECIPE, groups)
+    trainer = Trainer(str(taught_model), RECIPE, "cpu")
+    model = trainer.policy.model
+    model.register_forward_hook(lambda module, given, found: found | {"logits": found["logits"] * 1.5})
+    take(trainer, groups, Update(), on_policy=False)
+    scaled = torch.cat([p.grad.flatten() for p in trainer.policy.trainable() if p.grad is not None])
+    assert trainer.scorer._has_plain_head is False
+    assert float((scaled - plain).norm() / plain.norm()) > 0.1
+
+
+def test_a_corrected_step_takes_the_trainers_word_and_weighs_by_the_engines(taught_model, groups):
+    """The engine was off by a constant: ratios are of the trainer's own, and every token weighs e^-0.1."""
+    off = [
+        replace(group, responses=[replace(r, logprobs=[x + 0.1 for x in r.logprobs]) for r in group.responses])
+        for group in groups
+    ]
+    true = gradient_of(taught_model, RECIPE, groups)
+    found = gradient_of(taught_model, with_changes(correction=Correction.TOKEN), off)
+    assert float((found - math.exp(-0.1) * true).norm() / true.norm()) < 1e-4
 
 
 def test_the_gradient_is_that_of_plain_padded_sequences(taught_model):
