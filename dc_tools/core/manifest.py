@@ -117,6 +117,15 @@ def write_atomic(path: Path, data: bytes) -> None:
         raise CannotRun(f"{path}: {error.strerror}") from error
 
 
+def sync(path: Path) -> None:
+    """Make a file's content, or the renames in a folder, durable."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 def write_manifest(path: Path, manifest: dict[str, Any]) -> None:
     """Write `manifest` as indented JSON."""
     write_atomic(path, orjson.dumps(manifest, default=str, option=orjson.OPT_INDENT_2) + b"\n")

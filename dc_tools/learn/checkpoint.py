@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from dc_tools.core.errors import CannotRun
+from dc_tools.core.manifest import sync
 
 _NAME = re.compile(r"step-(\d{6,})\.pt")
 
@@ -49,15 +50,6 @@ def prune_checkpoints(directory: Path, keep: int) -> None:
         path.unlink()
     for partial in directory.glob("*.partial"):
         partial.unlink()
-
-
-def sync(path: Path) -> None:
-    """Make a file's content, or the renames in a folder, durable."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _checkpoints(directory: Path) -> list[tuple[int, Path]]:

@@ -1,12 +1,12 @@
 """dc-learn: the flags."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from dc_tools.core.command import command
-from dc_tools.core.errors import CannotRun, UsageError
-from dc_tools.core.records import Problem
+from dc_tools.core.errors import UsageError
 from dc_tools.core.run import Run
 from dc_tools.rollout.engine import model_folder
 
@@ -14,15 +14,28 @@ Setting = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE",
 
 
 @command(
-    "dc-learn", lines_out=False, content_flags=frozenset({"recipe", "model"}),
-    free_flags=frozenset({"ray_address", "stop_after", "step_timeout", "device"}),
+    "dc-learn", lines_out=False, needs_input=lambda flags: not flags["rescore"],
+    content_flags=frozenset({"model", "eval"}),
+    free_flags=frozenset({
+        "recipe", "settings", "rewards", "stages", "ray_address", "stop_after", "step_timeout", "device",
+    }),
 )
 def main(
     run: Run,
     model: Annotated[str | None, typer.Option(help="Hugging Face folder of the model to start from.")] = None,
     recipe: Annotated[str | None, typer.Option(help="TOML file of settings (learn/recipe.py lists them).")] = None,
+    rewards: Annotated[str | None, typer.Option(help="TOML file of [[rewards]]: terms of the reward.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Steps to reach; default: once over the problems.")] = None,
+    stages: Annotated[
+        str | None, typer.Option(help="Tokens of a response from a step on, as 8192@0,16384@200; or auto.")
+    ] = None,
     settings: Setting = None,
+    eval: Annotated[list[str] | None, typer.Option(help="Problems to measure it on, never learned from.")] = None,
+    eval_every: Annotated[int, typer.Option(min=1, help="Steps between measures of --eval.")] = 10,
+    replay: Annotated[Path | None, typer.Option(help="Learn from the rollouts in this folder; sample none.")] = None,
+    rescore: Annotated[
+        list[str] | None, typer.Option(help="Only say on stdout what these rewards would make of such rollouts.")
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     ray_address: Annotated[str | None, typer.Option(help="A Ray cluster; default: RAY_ADDRESS, else our own.")] = None,
     stop_after: Annotated[float, typer.Option(min=0, help="Seconds after which to save and stop (exit 75).")] = 1e9,
@@ -31,36 +44,41 @@ def main(
     """Train a model by GRPO+ on the problems: -o RUN gets metrics.jsonl, rollouts/, checkpoints/ and model/.
 
     Each step samples a group of rollouts for each problem, runs their tests in the sandbox, writes them down, and
-    learns from what was written. A killed run goes on with --resume and gives the same weights on a CPU.
+    learns from what was written. A killed run goes on with --resume and gives the same weights on a CPU. SIGHUP makes
+    it read its recipe again before the next step.
     """
     import os
-    from pathlib import Path
 
     from dc_tools.core.cluster import prepare_for_ray
-    from dc_tools.learn.recipe import load_recipe, parse_settings
+    from dc_tools.learn.problems import evaluation_lines, problem_lines
+    from dc_tools.learn.recipe import Recipe, load_recipe, parse_settings
+    from dc_tools.learn.rescore import say_again
+    from dc_tools.learn.stages import parse_stages
 
+    overrides = parse_settings(settings or []) | ({"stages": parse_stages(stages)} if stages else {})
+
+    def plan() -> Recipe:
+        return load_recipe(recipe, overrides, rewards)
+
+    if rescore:
+        say_again(run, rescore, plan())
+        return
     if model is None:
         raise UsageError("--model DIR is needed")
     if run.options.output == "-":
         raise UsageError("-o RUN is needed: a run is a folder")
-    plan = load_recipe(recipe, parse_settings(settings or []))
+    first = plan()
     model_folder(model)
-    problems = []
-    for line, problem in run.read(Problem):
-        if not problem.statement or not problem.tests:
-            run.reject(line, f"problem '{problem.id}' has no {'tests' if problem.statement else 'statement'}")
-        else:
-            problems.append(line.raw)
-    if not problems:
-        raise CannotRun("there is no problem to learn from")
+    problems, evaluation = problem_lines(run), evaluation_lines(eval or [])
     address = ray_address or os.environ.get("RAY_ADDRESS")
     prepare_for_ray(address)
     from dc_tools.learn.driver import cluster
-    from dc_tools.learn.loop import Folder, train
+    from dc_tools.learn.folder import Folder
+    from dc_tools.learn.loop import Job, train
 
     folder = Folder(Path(run.options.output))
-    last = steps or -(-len(problems) // plan.batch)
-    with folder.opened(run, plan, model), cluster(
-        model, plan, address=address, device=device, judges=run.options.workers, deadline_s=step_timeout
+    job = Job(problems, steps or -(-len(problems) // first.batch), stop_after, plan, evaluation, eval_every, replay)
+    with folder.opened(run, first, model), cluster(
+        model, first, address=address, device=device, judges=run.options.workers, deadline_s=step_timeout
     ) as actors:
-        train(run, actors, folder, problems, last, stop_after)
+        train(run, actors, folder, job)

@@ -18,7 +18,7 @@ from dc_tools.core.records import Finish, Line, Problem, Rollout, Status, Verdic
 from dc_tools.learn.groups import group_line
 from dc_tools.learn.recipe import Recipe
 from dc_tools.learn.trainer import Trainer
-from dc_tools.rollout.engine import Prompt, sample_seed
+from dc_tools.rollout.engine import Prompt, Sampling, sample_seed
 from dc_tools.rollout.prompts import PromptStyle, render
 from dc_tools.sandbox.judge import JudgePool
 
@@ -68,8 +68,17 @@ class Cluster:
     recipe: Recipe
     deadline_s: float
 
-    def roll_out(self, problems: Sequence[bytes], step: int, seed: int) -> tuple[list[bytes], dict[str, float]]:
-        """Sample and judge one step; its lines, in the order of `problems`, and how long each part took.
+    def take(self, recipe: Recipe) -> None:
+        """From now on another recipe holds."""
+        if recipe != self.recipe:
+            self.wait(self.trainer.take.remote(recipe), "the recipe")
+            self.recipe = recipe
+
+    def roll_out(
+        self, problems: Sequence[bytes], step: int, seed: int, *, first: int = 0, n: int | None = None
+    ) -> tuple[list[bytes], dict[str, float]]:
+        """Sample and judge one step; its lines, in the order of `problems`, and how long each part took. `first` is
+        how many problems of the step were asked before; `n` samples each, where it is not the recipe's group.
 
         Problems go to the trainer a few at a time, so that the judge works on one piece while the next is sampled.
         """
@@ -77,8 +86,12 @@ class Cluster:
         sampled, judged = [], []
         pieces = [problems[i : i + self.recipe.sample_batch] for i in range(0, len(problems), self.recipe.sample_batch)]
         for number, piece in enumerate(pieces):
-            prompts = [self._prompt(line, style, f"{number}.{i}") for i, line in enumerate(piece)]
-            rollouts = self.trainer.sample.remote(prompts, sample_seed(seed, "step", step), f"step-{step - 1}")
+            prompts = [self._prompt(line, style, f"{first + number}.{i}") for i, line in enumerate(piece)]
+            sampling = Sampling(
+                n=n or self.recipe.group, temperature=self.recipe.temperature, max_tokens=self.recipe.max_tokens,
+                seed=sample_seed(seed, "step", step),
+            )
+            rollouts = self.trainer.sample.remote(prompts, sampling, f"step-{step - 1}")
             sampled.append(rollouts)
             judged.append(self.judge.judge.remote(list(piece), rollouts))
         for reference in sampled:

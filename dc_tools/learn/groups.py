@@ -1,6 +1,5 @@
 """A step's groups as lines: what is written ahead of learning, and read back by a resumed run."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,9 +8,9 @@ import zstandard
 
 from dc_tools.core.errors import CannotRun
 from dc_tools.core.lines import read_lines
+from dc_tools.core.manifest import sync, write_atomic
 from dc_tools.core.records import Fields, Finish, Line, Problem, Rollout, Status
 from dc_tools.learn.batches import Group, Response
-from dc_tools.learn.checkpoint import sync
 from dc_tools.learn.rewards import Term, scores, total
 
 
@@ -48,14 +47,9 @@ def group_of(line: bytes) -> Group | None:
 
 def write_ahead(path: Path, lines: Sequence[bytes]) -> None:
     """Write a step's lines durably, whole or not at all: learning from them starts only then. Errors: `CannotRun`."""
-    partial = path.with_name(f"{path.name}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as stream:
-            stream.write(zstandard.ZstdCompressor().compress(b"".join(line + b"\n" for line in lines)))
-            stream.flush()
-            os.fsync(stream.fileno())
-        partial.replace(path)
+        write_atomic(path, zstandard.ZstdCompressor().compress(b"".join(line + b"\n" for line in lines)))
         sync(path.parent)
     except OSError as error:
         raise CannotRun(f"{path}: {error.strerror}") from error

@@ -14,8 +14,8 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from dc_tools.core.errors import CannotRun, missing_extra
+from dc_tools.core.manifest import sync
 from dc_tools.learn.batches import Row
-from dc_tools.learn.checkpoint import sync
 from dc_tools.rollout.transformers import load_model
 
 CHUNK = 2048
@@ -70,10 +70,14 @@ class Policy:
             for name, parameter in own.items():
                 parameter.copy_(state[name])
 
-    def save(self, directory: Path | str) -> None:
-        """A complete Hugging Face folder, whole or absent; an adapter is merged into its model."""
-        model = copy.deepcopy(self.model).merge_and_unload() if self.lora else self.model
-        self._save(model, Path(directory))
+    def save(self, directory: Path | str, dtype: torch.dtype | None = None) -> None:
+        """A complete Hugging Face folder, whole or absent; an adapter is merged into its model. With a `dtype` the
+        weights are written in it."""
+        model = self.model
+        if self.lora or dtype not in {None, model.dtype}:
+            model = copy.deepcopy(model)
+        model = model.merge_and_unload() if self.lora else model
+        self._save(model.to(dtype) if dtype else model, Path(directory))
 
     def save_adapter(self, directory: Path | str) -> None:
         """The adapter alone, as peft reads it. Errors: `CannotRun` where there is none."""

@@ -12,7 +12,11 @@ import msgspec
 from dc_tools.core.errors import CannotRun, UsageError
 from dc_tools.learn.objective import OBJECTIVES, Correction
 from dc_tools.learn.rewards import SPARSE, Kind, Term
+from dc_tools.learn.stages import Auto, Stage, check_stages
 from dc_tools.rollout.prompts import PromptStyle
+
+FIXED = frozenset({"lora_rank", "lora_alpha", "freeze_embeddings", "threads", "shuffle", "prompt_style"})
+"""Settings that cannot change inside a run."""
 
 
 class Recipe(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -42,6 +46,18 @@ class Recipe(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
     correction: Correction = Correction.NONE
     """Truncated importance sampling between engine and trainer, of tokens or whole responses."""
     correction_cap: float = 2.0
+    dynamic_sampling: bool | None = None
+    """Groups whose rewards are all equal are replaced by those of further problems; not given: as the objective."""
+    dynamic_rounds: int = 4
+    """Times that further problems are asked for one step."""
+    stages: tuple[Stage, ...] | Auto = ()
+    """Tables of settings from a step on; or "auto", which doubles `max_tokens` when many responses are cut off."""
+    stage_truncated: float = 0.3
+    """"auto": the share that is too many."""
+    stage_most_tokens: int = 32_768
+    """"auto": no stage has more."""
+    eval_group: int = 1
+    """Answers to each problem of --eval."""
     lr: float = 1e-6
     warmup: int = 0
     """Optimizer steps over which the learning rate rises to `lr`."""
@@ -73,6 +89,8 @@ class Recipe(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
                     raise ValueError(f"{name} must be {claim}, not {value}")
         if self.objective not in OBJECTIVES:
             raise ValueError(f"objective must be one of {', '.join(OBJECTIVES)}, not {self.objective}")
+        if not isinstance(self.stages, str):
+            check_stages(self.stages)
         labels = [term.label for term in self.rewards]
         if not labels or len(set(labels)) < len(labels):
             raise ValueError("rewards must be at least one term, each with a name of its own")
@@ -97,6 +115,12 @@ class Recipe(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
         return self.rewards
 
     @property
+    def replaces_equal(self) -> bool:
+        """Whether groups whose rewards are all equal are replaced."""
+        own = OBJECTIVES[self.objective].dynamic_sampling
+        return own if self.dynamic_sampling is None else self.dynamic_sampling
+
+    @property
     def filters_overlong(self) -> bool:
         """Whether what failed since its budget ran out has no advantage."""
         own = OBJECTIVES[self.objective].overlong_filter
@@ -107,27 +131,28 @@ _RULES: tuple[tuple[tuple[str, ...], Callable[[float], bool], str], ...] = (
     (
         (
             "batch", "minibatch", "max_tokens", "temperature", "lr", "grad_clip", "token_budget", "sample_batch",
-            "lora_alpha", "save_every", "keep", "max_logprob_gap", "correction_cap",
+            "lora_alpha", "save_every", "keep", "max_logprob_gap", "correction_cap", "dynamic_rounds",
+            "stage_most_tokens", "eval_group",
         ),
         lambda value: value > 0, "positive",
     ),
     (("clip_high", "warmup", "weight_decay", "lora_rank", "threads"), lambda value: value >= 0, "at least 0"),
-    (("clip_low",), lambda value: 0 <= value <= 1, "in [0, 1]"),
+    (("clip_low", "stage_truncated"), lambda value: 0 <= value <= 1, "in [0, 1]"),
     (("group",), lambda value: value >= 2, "at least 2, since rewards are compared within it"),
 )
 
 
-def load_recipe(file: str | None, overrides: dict[str, Any]) -> Recipe:
-    """The recipe of a TOML file (None: the defaults) with `overrides` on top. Errors: `CannotRun`, `UsageError`."""
-    values: dict[str, Any] = {}
-    if file:
-        try:
-            values = tomllib.loads(Path(file).read_text())
-        except OSError as error:
-            raise CannotRun(f"{file}: {error.strerror}") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise CannotRun(f"{file}: not TOML: {error}") from error
-    merged = values | overrides
+def load_recipe(file: str | None, overrides: dict[str, Any], rewards: str | None = None) -> Recipe:
+    """The recipe of a TOML file (None: the defaults), with the terms of another, with `overrides` on top.
+
+    Errors: `CannotRun`, `UsageError`.
+    """
+    merged = _read(file) | overrides
+    if rewards:
+        found = _read(rewards)
+        if found.keys() != {"rewards"}:
+            raise CannotRun(f"{rewards}: expected [[rewards]] tables and nothing else")
+        merged |= found
     if "minibatch" not in merged and "batch" in merged:
         merged["minibatch"] = merged["batch"]
     known = Recipe.__struct_fields__
@@ -139,6 +164,17 @@ def load_recipe(file: str | None, overrides: dict[str, Any]) -> Recipe:
         return msgspec.convert(merged, Recipe)
     except (msgspec.ValidationError, ValueError) as error:
         raise CannotRun(f"{file or 'recipe'}: {error}") from error
+
+
+def _read(file: str | None) -> dict[str, Any]:
+    if not file:
+        return {}
+    try:
+        return tomllib.loads(Path(file).read_text())
+    except OSError as error:
+        raise CannotRun(f"{file}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise CannotRun(f"{file}: not TOML: {error}") from error
 
 
 def parse_settings(pairs: list[str]) -> dict[str, Any]:

@@ -57,12 +57,16 @@ class Trainer:
         self.scorer = Scorer(self.policy)
         self.updates = 0
 
-    def sample(self, prompts: Sequence[Prompt], seed: int, version: str) -> list[list[Rollout]]:
+    def take(self, recipe: Recipe) -> None:
+        """From now on another recipe holds, whose fixed settings are the same."""
+        self.recipe, self.objective = recipe, OBJECTIVES[recipe.objective]
+        self.engine.batch_prompts = recipe.sample_batch
+        for group in self.optimizer.param_groups:
+            group |= {"betas": recipe.betas, "weight_decay": recipe.weight_decay}
+
+    def sample(self, prompts: Sequence[Prompt], sampling: Sampling, version: str) -> list[list[Rollout]]:
         """A group of rollouts for each prompt, with the tokens and log-probabilities of this policy."""
         self.engine.version = version
-        sampling = Sampling(
-            n=self.recipe.group, temperature=self.recipe.temperature, max_tokens=self.recipe.max_tokens, seed=seed
-        )
         with computing(self.policy.device):
             groups = list(self.engine.generate(prompts, sampling))
         return [[_rollout(s, f"{self.engine.name}@{version}") for s in samples] for samples in groups]
@@ -172,26 +176,26 @@ class Trainer:
                 f"(max_logprob_gap {self.recipe.max_logprob_gap:g}): the sampler's weights are stale or rounded"
             )
 
-    def save(self, directory: Path, step: int, cursor: int) -> None:
-        """A checkpoint of everything that the next step depends on."""
+    def save(self, directory: Path, step: int, place: dict[str, Any]) -> None:
+        """A checkpoint of everything that the next step depends on; `place` is the loop's."""
         state: dict[str, Any] = {
-            "step": step, "cursor": cursor, "updates": self.updates,
+            "place": place, "updates": self.updates,
             "policy": self.policy.trained_state(), "optimizer": self.optimizer.state_dict(),
         }
         save_checkpoint(directory, step, state)
 
-    def restore(self, path: Path) -> tuple[int, int]:
-        """Take up a checkpoint; returns its step and data cursor. Errors: `CannotRun`."""
+    def restore(self, path: Path) -> dict[str, Any]:
+        """Take up a checkpoint; returns the loop's place. Errors: `CannotRun`."""
         state = load_checkpoint(path)
         self.policy.load_trained_state(state["policy"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.updates = state["updates"]
-        return state["step"], state["cursor"]
+        place: dict[str, Any] = state["place"]
+        return place
 
     def export(self, directory: Path) -> None:
-        """The policy as a Hugging Face folder, in the number type it came in; training is over then."""
-        self.policy.model.to(self.own_dtype)
-        self.policy.save(directory)
+        """The policy as a Hugging Face folder, in the number type it came in."""
+        self.policy.save(directory, self.own_dtype)
 
 
 def _rollout(sample: Sample, model: str) -> Rollout:

@@ -15,6 +15,7 @@ from dc_tools.learn.objective import OBJECTIVES, Correction
 from dc_tools.learn.policy import LoraSpec, load_policy
 from dc_tools.learn.recipe import Recipe
 from dc_tools.learn.trainer import Trainer, Update
+from dc_tools.rollout.engine import Sampling
 from dc_tools.rollout.prompts import PromptStyle, render
 
 RECIPE = Recipe(
@@ -30,7 +31,8 @@ def sampled_groups(trainer: Trainer) -> list[Group]:
     """Real rollouts, with rewards that differ within each group."""
     words = ("the square of n", "n plus 3", "twice n", "n minus 4")
     problems = [Problem(id=w, tests=[Test("1", "1")], statement=f"Read an integer n and print {w}.") for w in words]
-    groups = trainer.sample([render(p, PromptStyle.FENCED) for p in problems], 1, "step-0")
+    sampling = Sampling(n=4, temperature=0.8, max_tokens=20, seed=1)
+    groups = trainer.sample([render(p, PromptStyle.FENCED) for p in problems], sampling, "step-0")
     return [
         Group(
             problem.id, rollouts[0].tokens.prompt_ids,
@@ -159,9 +161,9 @@ def test_groups_without_a_difference_change_nothing(taught_model):
 def test_a_checkpoint_brings_back_weights_optimizer_and_place(taught_model, tmp_path):
     trainer = Trainer(str(taught_model), RECIPE, "cpu")
     trainer.learn(sampled_groups(trainer))
-    trainer.save(tmp_path, 3, 12)
+    trainer.save(tmp_path, 3, {"step": 3, "cursor": 12})
     twin = Trainer(str(taught_model), RECIPE, "cpu")
-    assert twin.restore(tmp_path / "step-000003.pt") == (3, 12)
+    assert twin.restore(tmp_path / "step-000003.pt") == {"step": 3, "cursor": 12}
     again = sampled_groups(trainer)
     assert trainer.learn(again)["grad_norm"] == twin.learn(again)["grad_norm"]
     assert all(torch.equal(a, b) for a, b in zip(trainer.policy.trainable(), twin.policy.trainable(), strict=True))

@@ -1,0 +1,143 @@
+"""The folder of a run: what is on disk at each moment, whose it is, and how a killed run finds it.
+
+    RUN/run.json                    what run this is, and which recipe held from which step on
+    RUN/rollouts/step-000001.jsonl.zst   written before learning from it
+    RUN/metrics.jsonl               one line a step
+    RUN/checkpoints/step-000010.pt  everything that step 11 depends on
+    RUN/best/                       the policy that did best on --eval
+    RUN/model/                      the exported policy, at the end
+    RUN/manifest.json               last of all
+"""
+
+import contextlib
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import orjson
+
+from dc_tools.core.errors import CannotRun
+from dc_tools.core.manifest import write_atomic, write_manifest
+from dc_tools.core.run import Run
+from dc_tools.learn.recipe import Recipe
+
+LOCK = "run.lock"
+OWN = ("run.json", "rollouts", "metrics.jsonl", "checkpoints", "best", "model", "manifest.json")
+
+
+@dataclass
+class Folder:
+    """The folder of a run."""
+
+    path: Path
+    _identity: dict[str, Any] = field(default_factory=dict)
+    _recipes: list[tuple[int, Recipe]] = field(default_factory=list)
+
+    @contextlib.contextmanager
+    def opened(self, run: Run, recipe: Recipe, model: str) -> Iterator[None]:
+        """The folder, locked: a new run is begun in it, or it is the one to go on with. Errors: `CannotRun`."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        except OSError as error:
+            raise CannotRun(f"{self.path}: {error.strerror}") from error
+        try:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise CannotRun(f"{self.path}: another dc-learn is at work in it") from None
+            self._begin(run, recipe, model)
+            yield
+        finally:
+            os.close(lock)
+
+    def _begin(self, run: Run, recipe: Recipe, model: str) -> None:
+        self._identity = run.fingerprint.to_dict()
+        self._recipes = [(1, recipe)]
+        marker = self.path / "run.json"
+        found = [name for name in OWN if (self.path / name).exists()]
+        if marker.exists() and run.options.resume and not run.options.force:
+            self._check_same(orjson.loads(marker.read_bytes()), recipe, run)
+            return
+        if found and not run.options.force:
+            is_run = marker.exists()
+            what = "a run: --resume goes on with it, --force starts over" if is_run else f"{found[0]}, of no run"
+            raise CannotRun(f"{self.path} holds {what}")
+        inside = [p for p in (model, *run.files) if any((self.path / n).resolve() in _with_parents(p) for n in found)]
+        if inside:
+            raise CannotRun(f"--force would remove {inside[0]}, which this run needs: choose another -o")
+        for name in found:
+            old = self.path / name
+            shutil.rmtree(old) if old.is_dir() else old.unlink()
+        self._write()
+
+    def _check_same(self, earlier: dict[str, Any], recipe: Recipe, run: Run) -> None:
+        if difference := run.fingerprint.difference(earlier):
+            raise CannotRun(f"--resume: {self.path} is of another run: {difference}; --force starts over")
+        self._recipes = [(each["from"], msgspec.convert(each["recipe"], Recipe)) for each in earlier["recipes"]]
+        changed = changes(self._recipes[-1][1], recipe)
+        if changed:
+            raise CannotRun(f"--resume: the recipe's {', '.join(changed)} changed; --force starts over")
+
+    def _write(self) -> None:
+        recipes = [{"from": step, "recipe": msgspec.to_builtins(recipe)} for step, recipe in self._recipes]
+        write_manifest(self.path / "run.json", {**self._identity, "recipes": orjson.loads(orjson.dumps(recipes))})
+
+    def recipe(self, step: int) -> Recipe:
+        """The recipe that holds for a step."""
+        return next(recipe for first, recipe in reversed(self._recipes) if first <= step)
+
+    def change(self, step: int, recipe: Recipe) -> None:
+        """From `step` on another recipe holds, durably."""
+        self._recipes = [(first, each) for first, each in self._recipes if first < step] + [(step, recipe)]
+        self._write()
+
+    @property
+    def checkpoints(self) -> Path:
+        """Where the checkpoints are."""
+        return self.path / "checkpoints"
+
+    def rollouts(self, step: int) -> Path:
+        """The file of a step's rollouts."""
+        return self.path / "rollouts" / f"step-{step:06d}.jsonl.zst"
+
+    def cut_metrics(self, step: int) -> None:
+        """Forget the lines after `step`, whose work will be done again."""
+        path = self.path / "metrics.jsonl"
+        if path.exists():
+            kept = [line for line in path.read_bytes().splitlines() if _step_of(line) <= step]
+            write_atomic(path, b"".join(line + b"\n" for line in kept))
+
+    def log(self, metrics: dict[str, Any]) -> None:
+        """Append one line to metrics.jsonl, durably."""
+        rounded = {k: round(v, 6) if isinstance(v, float) else v for k, v in metrics.items()}
+        try:
+            with (self.path / "metrics.jsonl").open("ab") as stream:
+                stream.write(orjson.dumps(rounded) + b"\n")
+                stream.flush()
+                os.fsync(stream.fileno())
+        except OSError as error:
+            raise CannotRun(f"{self.path}/metrics.jsonl: {error.strerror}") from error
+
+
+def changes(before: Recipe, after: Recipe) -> dict[str, Any]:
+    """The settings that differ, as they are after."""
+    names = Recipe.__struct_fields__
+    return {name: getattr(after, name) for name in names if getattr(before, name) != getattr(after, name)}
+
+
+def _with_parents(path: str) -> set[Path]:
+    whole = Path(path).resolve()
+    return {whole, *whole.parents}
+
+
+def _step_of(line: bytes) -> int:
+    try:
+        return int(orjson.loads(line)["step"])
+    except (ValueError, KeyError):
+        return 1 << 62
