@@ -7,9 +7,11 @@ import contextlib
 import os
 import secrets
 import shutil
+import signal
 import socket
 import sys
 import tempfile
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -48,7 +50,7 @@ def prepare_for_ray(address: str | None) -> None:
 def connected(address: str | None) -> Iterator[None]:
     """Ray at `address`, or, where it is None, a cluster of our own that ends with the block. Errors: `CannotRun`.
 
-    A thread of its own starts it, and lives as long: there it leaves our signal handlers alone. What Ray prints (that a
+    A thread of its own starts it, and lives as long: there it leaves Python's signal handlers alone. What Ray prints (that a
     node has died, for one) goes to stderr: meanwhile `sys.stdout` is that.
     """
     prepare_for_ray(address)
@@ -72,6 +74,7 @@ def connected(address: str | None) -> Iterator[None]:
             starting = starter.submit(ray.init, **options)
             try:
                 starting.result()
+                _take_signals_back()
                 yield
             finally:
                 wait([starting])
@@ -79,6 +82,15 @@ def connected(address: str | None) -> Iterator[None]:
     finally:
         if folder:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _take_signals_back() -> None:
+    """Ray has put a handler of its own before ours that aborts a process which takes three seconds to end."""
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            handler = signal.getsignal(number)
+            if handler is not None:
+                signal.signal(number, handler)
 
 
 def spread(function: Callable[[C, A], B], shared: C, items: Iterable[A]) -> Iterator[B]:
