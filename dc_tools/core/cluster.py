@@ -47,11 +47,12 @@ def prepare_for_ray(address: str | None) -> None:
 
 
 @contextlib.contextmanager
-def connected(address: str | None) -> Iterator[None]:
-    """Ray at `address`, or, where it is None, a cluster of our own that ends with the block. Errors: `CannotRun`.
+def connected(address: str | None, processes: int = 2) -> Iterator[None]:
+    """Ray at `address`, or, where it is None, a cluster of our own that ends with the block, and on which `processes`
+    of one CPU can be, whether the machine has so many or not. Errors: `CannotRun`.
 
-    A thread of its own starts it, and lives as long: there it leaves Python's signal handlers alone. What Ray prints (that a
-    node has died, for one) goes to stderr: meanwhile `sys.stdout` is that.
+    A thread of its own starts it, and lives as long: there it leaves Python's signal handlers alone. What Ray prints
+    (that a node has died, for one) goes to stderr: meanwhile `sys.stdout` is that.
     """
     prepare_for_ray(address)
     try:
@@ -66,7 +67,7 @@ def connected(address: str | None) -> Iterator[None]:
     else:
         folder = _own_folder()
         options |= {
-            "address": "local", "num_cpus": max(2, len(os.sched_getaffinity(0))), "include_dashboard": False,
+            "address": "local", "num_cpus": max(processes, len(os.sched_getaffinity(0))), "include_dashboard": False,
             "object_store_memory": OBJECT_STORE_BYTES, "_temp_dir": str(folder),
         }
     try:

@@ -27,6 +27,8 @@ class Response:
     """Passed every test."""
     rewards: dict[str, float] = field(default_factory=dict)
     """The reward's terms."""
+    version: int = 0
+    """Steps that lay behind the policy that sampled it."""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ Setting = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE",
     "dc-learn", lines_out=False, needs_input=lambda flags: not flags["rescore"],
     content_flags=frozenset({"model", "eval"}),
     free_flags=frozenset({
-        "recipe", "settings", "rewards", "stages", "ray_address", "stop_after", "step_timeout", "device",
+        "recipe", "settings", "rewards", "stages", "staleness", "ray_address", "stop_after", "step_timeout", "device",
+        "trainers", "samplers", "judges", "rescore",
     }),
 )
 def main(
@@ -36,6 +37,14 @@ def main(
     rescore: Annotated[
         list[str] | None, typer.Option(help="Only say on stdout what these rewards would make of such rollouts.")
     ] = None,
+    trainers: Annotated[int, typer.Option(min=1, help="Processes that share the weights, a device each (FSDP2).")] = 1,
+    samplers: Annotated[
+        int, typer.Option(min=0, help="Processes that sample, a device each; 0: the one trainer does.")
+    ] = 0,
+    judges: Annotated[int, typer.Option(min=1, help="Processes that judge, each with --workers sandboxes.")] = 1,
+    staleness: Annotated[
+        int | None, typer.Option(min=0, help="Steps that samplers may be behind; above 0 needs --samplers.")
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     ray_address: Annotated[str | None, typer.Option(help="A Ray cluster; default: RAY_ADDRESS, else our own.")] = None,
     stop_after: Annotated[float, typer.Option(min=0, help="Seconds after which to save and stop (exit 75).")] = 1e9,
@@ -53,9 +62,11 @@ def main(
     from dc_tools.learn.problems import evaluation_lines, problem_lines
     from dc_tools.learn.recipe import Recipe, load_recipe, parse_settings
     from dc_tools.learn.rescore import say_again
+    from dc_tools.learn.shape import Shape
     from dc_tools.learn.stages import parse_stages
 
     overrides = parse_settings(settings or []) | ({"stages": parse_stages(stages)} if stages else {})
+    overrides |= {} if staleness is None else {"staleness": staleness}
 
     def plan() -> Recipe:
         return load_recipe(recipe, overrides, rewards)
@@ -68,17 +79,20 @@ def main(
     if run.options.output == "-":
         raise UsageError("-o RUN is needed: a run is a folder")
     first = plan()
+    shape = Shape(trainers, samplers, judges, run.options.workers)
+    shape.check(first)
     model_folder(model)
     problems, evaluation = problem_lines(run), evaluation_lines(eval or [])
     address = ray_address or os.environ.get("RAY_ADDRESS")
     prepare_for_ray(address)
+    from dc_tools.learn.ahead import Job
     from dc_tools.learn.driver import cluster
     from dc_tools.learn.folder import Folder
-    from dc_tools.learn.loop import Job, train
+    from dc_tools.learn.loop import train
 
     folder = Folder(Path(run.options.output))
     job = Job(problems, steps or -(-len(problems) // first.batch), stop_after, plan, evaluation, eval_every, replay)
     with folder.opened(run, first, model), cluster(
-        model, first, address=address, device=device, judges=run.options.workers, deadline_s=step_timeout
+        model, first, shape, address=address, device=device, deadline_s=step_timeout
     ) as actors:
         train(run, actors, folder, job)

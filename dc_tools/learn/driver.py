@@ -1,11 +1,12 @@
-"""The training loop, over Ray: one trainer that also samples, one judge with its sandboxes, one readable loop.
+"""The actors of a run, over Ray: trainers that share one policy, samplers, judges with their sandboxes.
 
-A step is: sample, judge, write the rollouts down, learn from what was written, log.
+On one device the trainer samples as well. Else samplers have weights of their own, which are sent after each step.
 """
 
 import contextlib
+import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +16,12 @@ from dc_tools.core.cluster import connected
 from dc_tools.core.errors import CannotRun, DcError
 from dc_tools.core.extract import extract_code
 from dc_tools.core.records import Finish, Line, Problem, Rollout, Status, Verdict
+from dc_tools.learn.batches import Group
 from dc_tools.learn.groups import group_line
+from dc_tools.learn.ranks import Ranks
 from dc_tools.learn.recipe import Recipe
+from dc_tools.learn.sampler import Sampler
+from dc_tools.learn.shape import Shape
 from dc_tools.learn.trainer import Trainer
 from dc_tools.rollout.engine import Prompt, Sampling, sample_seed
 from dc_tools.rollout.prompts import PromptStyle, render
@@ -54,55 +59,145 @@ class TrainerActor(Trainer):
     def __init__(self) -> None:
         """Nothing yet."""
 
+    def open(self, model: str, recipe: Recipe, device: str, rank: int, world: int, address: str) -> None:
+        """Load the model. Errors: `CannotRun`."""
+        super().__init__(model, recipe, device, Ranks.join(rank, world, address, device))
+
+    def meeting_point(self) -> str:
+        """Where the others find this one: HOST:PORT that is free."""
+        with socket.socket() as probe:
+            probe.bind(("", 0))
+            return f"{ray.util.get_node_ip_address()}:{probe.getsockname()[1]}"
+
+
+class SamplerActor(Sampler):
+    """A sampler with weights of its own; `version` is that of the policy it was last sent."""
+
+    def __init__(self) -> None:
+        """Nothing yet."""
+        self.version = "step-0"
+
     def open(self, model: str, recipe: Recipe, device: str) -> None:
         """Load the model. Errors: `CannotRun`."""
-        super().__init__(model, recipe, device)
+        self.engine = Sampler.load(model, recipe, device).engine
+
+    def update(self, weights: Mapping[str, Any], version: str) -> None:
+        """Take on a trainer's weights."""
+        self.receive(weights)
+        self.version = version
+
+    def sample(self, prompts: Sequence[Prompt], sampling: Sampling, version: str) -> list[list[Rollout]]:
+        """A group of rollouts for each prompt, by the weights that are there."""
+        return super().sample(prompts, sampling, self.version)
 
 
 @dataclass
 class Cluster:
     """The actors of a run."""
 
-    trainer: Any
-    judge: Any
+    trainers: list[Any]
+    samplers: list[Any]
+    """The trainer itself, where it samples."""
+    judges: list[Any]
     recipe: Recipe
     deadline_s: float
+    probes: tuple[list[float], list[tuple[Any, Any]]] | None = None
+    """What the trainer says of a fixed text since the last sync; of each sampler, where it will be known that it took
+    the weights, and what it says."""
+
+    @property
+    def is_split(self) -> bool:
+        """Whether samplers have weights of their own."""
+        return self.samplers != self.trainers
+
+    def by_trainers(self, method: str, what: str, *arguments: Any) -> Any:
+        """What rank 0 answers; all ranks are asked, and waited for."""
+        return self.wait_all([getattr(trainer, method).remote(*arguments) for trainer in self.trainers], what)[0]
+
+    def learn(self, groups: Sequence[Group]) -> dict[str, float]:
+        """One step's updates."""
+        found: dict[str, float] = self.by_trainers("learn", "the update", ray.put(list(groups)))
+        return found
+
+    def sync(self, step: int) -> float:
+        """Send the weights after `step` to the samplers, each of which takes them on when it has done what it was asked
+        before; the seconds until they were on their way. Errors: as `check`, of the weights before."""
+        started = time.monotonic()
+        if self.is_split:
+            self.check()
+            weights = [trainer.weights.remote() for trainer in self.trainers]
+            mine = self.by_trainers("probe", "the probe")
+            self.probes = mine, [
+                (sampler.update.remote(weights[0], f"step-{step}"), sampler.probe.remote()) for sampler in self.samplers
+            ]
+        return time.monotonic() - started
+
+    def check(self) -> None:
+        """Wait until the samplers have the weights that were sent last; they must say of a fixed text what the trainer
+        says. Errors: `CannotRun`, where they do not."""
+        if self.probes is None:
+            return
+        (mine, references), self.probes = self.probes, None
+        self.wait_all([update for update, _ in references], "the samplers' new weights")
+        theirs = self.wait_all([probe for _, probe in references], "the samplers' word on new weights")
+        gap = max(abs(a - b) for each in theirs for a, b in zip(mine, each, strict=True))
+        if gap > self.recipe.max_logprob_gap:
+            raise CannotRun(
+                f"a sampler and the trainer are {gap:.3g} apart about a fixed text (max_logprob_gap "
+                f"{self.recipe.max_logprob_gap:g}): the sampler's weights are stale or rounded"
+            )
 
     def take(self, recipe: Recipe) -> None:
         """From now on another recipe holds."""
         if recipe != self.recipe:
-            self.wait(self.trainer.take.remote(recipe), "the recipe")
+            self.by_trainers("take", "the recipe", recipe)
+            if self.is_split:
+                for sampler in self.samplers:
+                    sampler.take.remote(recipe)  # when it has done what it was asked before
             self.recipe = recipe
 
     def roll_out(
-        self, problems: Sequence[bytes], step: int, seed: int, *, first: int = 0, n: int | None = None
+        self, problems: Sequence[bytes], step: int, seed: int, recipe: Recipe, *, first: int = 0, n: int | None = None
     ) -> tuple[list[bytes], dict[str, float]]:
         """Sample and judge one step; its lines, in the order of `problems`, and how long each part took. `first` is
         how many problems of the step were asked before; `n` samples each, where it is not the recipe's group.
 
-        Problems go to the trainer a few at a time, so that the judge works on one piece while the next is sampled.
+        Problems go to the samplers a few at a time, so that judges work on one piece while the next is sampled. Which
+        sampler has a piece changes nothing but the time.
         """
-        style, started = PromptStyle(self.recipe.prompt_style), time.monotonic()
+        style, started = PromptStyle(recipe.prompt_style), time.monotonic()
+        sampling = Sampling(
+            n=n or recipe.group, temperature=recipe.temperature, max_tokens=recipe.max_tokens,
+            seed=sample_seed(seed, "step", step),
+        )
         sampled, judged = [], []
-        pieces = [problems[i : i + self.recipe.sample_batch] for i in range(0, len(problems), self.recipe.sample_batch)]
+        pieces = [problems[i : i + recipe.sample_batch] for i in range(0, len(problems), recipe.sample_batch)]
         for number, piece in enumerate(pieces):
             prompts = [self._prompt(line, style, f"{first + number}.{i}") for i, line in enumerate(piece)]
-            sampling = Sampling(
-                n=n or self.recipe.group, temperature=self.recipe.temperature, max_tokens=self.recipe.max_tokens,
-                seed=sample_seed(seed, "step", step),
-            )
-            rollouts = self.trainer.sample.remote(prompts, sampling, f"step-{step - 1}")
+            sampler, judge = self.samplers[number % len(self.samplers)], self.judges[number % len(self.judges)]
+            rollouts = sampler.sample.remote(prompts, sampling, f"step-{step - 1}")
             sampled.append(rollouts)
-            judged.append(self.judge.judge.remote(list(piece), rollouts))
+            judged.append(judge.judge.remote(list(piece), rollouts))
         for reference in sampled:
             self.wait_only(reference, "rollouts")
         sample_s = time.monotonic() - started
         groups = [group for reference in judged for group in self.wait(reference, "verdicts")]
         lines = [
-            group_line(problem, group, step, self.recipe.terms, self.recipe.max_tokens)
+            group_line(problem, group, step, recipe.terms, recipe.max_tokens)
             for problem, group in zip(problems, groups, strict=True)
         ]
         return lines, {"sample_s": sample_s, "judge_s": time.monotonic() - started - sample_s}
+
+    def wait_all(self, references: Sequence[Any], what: str) -> list[Any]:
+        """The values of references; where one fails, its error, however the others wait for it."""
+        left = list(references)
+        while left:
+            ready, left = ray.wait(left, timeout=self.deadline_s)
+            if not ready:
+                break
+            for reference in ready:
+                self.wait(reference, what)
+        return [self.wait(reference, what) for reference in references]
 
     def wait(self, reference: Any, what: str) -> Any:
         """The value of a reference. Errors: `CannotRun` past the deadline, or when the actor died."""
@@ -134,13 +229,34 @@ class Cluster:
 
 @contextlib.contextmanager
 def cluster(
-    model: str, recipe: Recipe, *, address: str | None, device: str, judges: int, deadline_s: float
+    model: str, recipe: Recipe, shape: Shape, *, address: str | None, device: str, deadline_s: float
 ) -> Iterator[Cluster]:
-    """The actors, on the cluster at `address`, or on one of our own that ends with us."""
-    with connected(address):
-        gpus = 1 if ray.cluster_resources().get("GPU", 0) >= 1 and device != "cpu" else 0
-        trainer = ray.remote(num_cpus=1, num_gpus=gpus)(TrainerActor).remote()
-        judge = ray.remote(num_cpus=1)(Judge).remote(judges)
-        actors = Cluster(trainer, judge, recipe, deadline_s)
-        actors.wait(trainer.open.remote(model, recipe, device), "the model")
+    """The actors, on the cluster at `address`, or on one of our own that ends with us. Errors: `CannotRun`."""
+    with connected(address, shape.trainers + shape.samplers):
+        gpu = 1 if ray.cluster_resources().get("GPU", 0) >= 1 and device != "cpu" else 0
+        _check_room(shape, gpu)
+        trainers = [ray.remote(num_cpus=1, num_gpus=gpu)(TrainerActor).remote() for _ in range(shape.trainers)]
+        samplers = [ray.remote(num_cpus=1, num_gpus=gpu)(SamplerActor).remote() for _ in range(shape.samplers)]
+        judges = [
+            ray.remote(num_cpus=0, scheduling_strategy="SPREAD")(Judge).remote(shape.judge_workers)
+            for _ in range(shape.judges)
+        ]
+        actors = Cluster(trainers, samplers or trainers, judges, recipe, deadline_s)
+        meeting = actors.wait(trainers[0].meeting_point.remote(), "the first trainer") if shape.trainers > 1 else ""
+        opened = [
+            trainer.open.remote(model, recipe, device, rank, shape.trainers, meeting)
+            for rank, trainer in enumerate(trainers)
+        ]
+        actors.wait_all([*opened, *(each.open.remote(model, recipe, device) for each in samplers)], "the model")
         yield actors
+
+
+def _check_room(shape: Shape, gpu: int) -> None:
+    """Actors beyond the cluster's devices would wait for ever. Errors: `CannotRun`."""
+    wanted, found = shape.trainers + shape.samplers, ray.cluster_resources()
+    for name in ["CPU", "GPU"] if gpu else ["CPU"]:
+        if wanted > found.get(name, 0):
+            raise CannotRun(
+                f"{shape.trainers} trainers and {shape.samplers} samplers need {wanted} {name}s; the cluster has "
+                f"{found.get(name, 0):.0f}"
+            )

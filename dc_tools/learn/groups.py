@@ -40,7 +40,9 @@ def group_of(line: bytes) -> Group | None:
             return None
         solved = rollout.verdict is not None and rollout.verdict.status is Status.AC
         cut = rollout.finish is Finish.LENGTH
-        responses.append(Response(tokens.ids, tokens.logprobs, rollout.reward, cut, solved, rollout.rewards))
+        version = int(rollout.model.rpartition("@step-")[2] or 0) if "@step-" in rollout.model else 0
+        found = Response(tokens.ids, tokens.logprobs, rollout.reward, cut, solved, rollout.rewards, version)
+        responses.append(found)
     prompt = problem.rollouts[0].tokens
     return Group(problem.id, prompt.prompt_ids if prompt else [], responses)
 

@@ -7,7 +7,7 @@ from typing import Any
 from dc_tools.learn.batches import Group
 
 
-def of_groups(groups: Sequence[Group], asked: int) -> dict[str, Any]:
+def of_groups(groups: Sequence[Group], asked: int, step: int) -> dict[str, Any]:
     """The metrics that the rollouts alone give."""
     responses = [response for group in groups for response in group.responses]
     solved = [fmean(r.solved for r in group.responses) for group in groups]
@@ -16,6 +16,8 @@ def of_groups(groups: Sequence[Group], asked: int) -> dict[str, Any]:
     return {
         "reward": fmean(r.reward for r in responses),
         **{f"reward/{name}": fmean(r.rewards[name] for r in responses if name in r.rewards) for name in terms},
+        "staleness": fmean(step - 1 - r.version for r in responses),
+        "staleness_max": max(step - 1 - r.version for r in responses),
         "solved": fmean(r.solved for r in responses),
         "solved_all": solved.count(1.0), "solved_none": solved.count(0.0),
         "partial": len(solved) - solved.count(1.0) - solved.count(0.0), "lost_groups": asked - len(groups),

@@ -79,17 +79,21 @@ class Policy:
         model = model.merge_and_unload() if self.lora else model
         self._save(model.to(dtype) if dtype else model, Path(directory))
 
+    def save_state(self, directory: Path | str, state: dict[str, Tensor]) -> None:
+        """The same with weights that are not in the model."""
+        self._save(self.model, Path(directory), state)
+
     def save_adapter(self, directory: Path | str) -> None:
         """The adapter alone, as peft reads it. Errors: `CannotRun` where there is none."""
         if not self.lora:
             raise CannotRun("there is no adapter to save: the whole model was trained")
         self._save(self.model, Path(directory))
 
-    def _save(self, model: Any, directory: Path) -> None:
+    def _save(self, model: Any, directory: Path, state: dict[str, Tensor] | None = None) -> None:
         partial = directory.with_name(f"{directory.name}.partial")
         try:
             shutil.rmtree(partial, ignore_errors=True)
-            model.save_pretrained(partial)
+            model.save_pretrained(partial, state_dict=state)
             self.tokenizer.save_pretrained(partial)
             for written in partial.iterdir():
                 sync(written)
@@ -142,6 +146,7 @@ class Scorer(torch.nn.Module):
         super().__init__()
         self.causal_lm = policy.model.get_base_model() if policy.lora else policy.model
         self.device = policy.device
+        self.is_adapted = policy.lora is not None
         self.chunk = CHUNK
         self._has_plain_head: bool | None = None
 

@@ -15,7 +15,7 @@ from dc_tools.learn.rewards import SPARSE, Kind, Term
 from dc_tools.learn.stages import Auto, Stage, check_stages
 from dc_tools.rollout.prompts import PromptStyle
 
-FIXED = frozenset({"lora_rank", "lora_alpha", "freeze_embeddings", "threads", "shuffle", "prompt_style"})
+FIXED = frozenset({"staleness", "lora_rank", "lora_alpha", "freeze_embeddings", "threads", "shuffle", "prompt_style"})
 """Settings that cannot change inside a run."""
 
 
@@ -56,6 +56,8 @@ class Recipe(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
     """"auto": the share that is too many."""
     stage_most_tokens: int = 32_768
     """"auto": no stage has more."""
+    staleness: int = 0
+    """Steps by which the policy that samples may be behind; above 0 samplers and trainers work side by side."""
     eval_group: int = 1
     """Answers to each problem of --eval."""
     lr: float = 1e-6
@@ -136,7 +138,10 @@ _RULES: tuple[tuple[tuple[str, ...], Callable[[float], bool], str], ...] = (
         ),
         lambda value: value > 0, "positive",
     ),
-    (("clip_high", "warmup", "weight_decay", "lora_rank", "threads"), lambda value: value >= 0, "at least 0"),
+    (
+        ("clip_high", "warmup", "weight_decay", "lora_rank", "threads", "staleness"),
+        lambda value: value >= 0, "at least 0",
+    ),
     (("clip_low", "stage_truncated"), lambda value: 0 <= value <= 1, "in [0, 1]"),
     (("group",), lambda value: value >= 2, "at least 2, since rewards are compared within it"),
 )

@@ -1,8 +1,9 @@
 """The trainer: samples from its policy and updates it. Knows nothing of Ray, files of a run, or judges."""
 
+import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +11,19 @@ import torch
 from torch import Tensor
 
 from dc_tools.core.errors import CannotRun
-from dc_tools.core.records import Rollout, Tokens
-from dc_tools.learn.batches import Group, Piece, Plan, Weighed, pieces, planned
+from dc_tools.core.records import Rollout
+from dc_tools.learn.batches import Group, Piece, Plan, Row, Weighed, pieces, planned
 from dc_tools.learn.checkpoint import load_checkpoint, save_checkpoint
 from dc_tools.learn.losses import correction, token_losses
 from dc_tools.learn.objective import OBJECTIVES, Correction, Size, overlong, token_weight
-from dc_tools.learn.policy import LoraSpec, Scorer, computing, load_policy
+from dc_tools.learn.policy import LoraSpec, Scorer, load_policy
+from dc_tools.learn.ranks import Ranks, load_whole_state, whole_model, whole_state
 from dc_tools.learn.recipe import Recipe
-from dc_tools.rollout.engine import Prompt, Sample, Sampling
-from dc_tools.rollout.transformers import TransformersEngine
+from dc_tools.learn.sampler import Sampler, probe_ids
+from dc_tools.rollout.engine import Prompt, Sampling
+
+MOST_NOT_FINITE = 3
+"""Optimizer steps in a row that may be skipped for a gradient that is not finite, less one."""
 
 
 @dataclass
@@ -34,42 +39,51 @@ class Update:
     grad_norms: list[float] = field(default_factory=list)
     wastes: list[float] = field(default_factory=list)
     forward_tokens: int = 0
+    skipped: int = 0
+    """Optimizer steps whose gradient was not finite."""
+
+    def merged(self, others: "Sequence[Update]") -> "Update":
+        """With what other ranks did in the same steps."""
+        found = replace(self)
+        for name in ("loss", "clipped", "kl", "forward_tokens"):
+            setattr(found, name, sum((getattr(each, name) for each in others), getattr(self, name)))
+        for name in ("gaps", "ratios", "corrections"):
+            setattr(found, name, [value for each in (self, *others) for value in getattr(each, name)])
+        return found
 
 
 class Trainer:
     """A policy with its optimizer, and an engine that samples from the very same weights."""
 
-    def __init__(self, model: str, recipe: Recipe, device: str = "auto") -> None:
+    def __init__(self, model: str, recipe: Recipe, device: str = "auto", ranks: Ranks | None = None) -> None:
         if recipe.threads:
             torch.set_num_threads(recipe.threads)
+        self.ranks = ranks or Ranks()
         lora = LoraSpec(recipe.lora_rank, recipe.lora_alpha) if recipe.lora_rank else None
         self.recipe = recipe
         self.objective = OBJECTIVES[recipe.objective]
         self.policy = load_policy(model, device=device, lora=lora, freeze_embeddings=recipe.freeze_embeddings)
         self.own_dtype = self.policy.hold_in_float32()
         self.policy.model.eval()  # no dropout: the learner must see the sampler's distribution
-        self.engine = TransformersEngine(
-            self.policy.model, self.policy.tokenizer, Path(model).resolve().name, recipe.sample_batch
-        )
+        self.sampler = Sampler(self.policy.model, self.policy.tokenizer, Path(model).resolve().name, recipe)
+        self.scorer = self.ranks.shard(Scorer(self.policy))
         self.optimizer = torch.optim.AdamW(
-            self.policy.trainable(), lr=recipe.lr, betas=recipe.betas, weight_decay=recipe.weight_decay
+            self._trained(), lr=recipe.lr, betas=recipe.betas, weight_decay=recipe.weight_decay
         )
-        self.scorer = Scorer(self.policy)
         self.updates = 0
+        self.not_finite = 0
+        """Optimizer steps in a row that had to be skipped."""
 
     def take(self, recipe: Recipe) -> None:
         """From now on another recipe holds, whose fixed settings are the same."""
         self.recipe, self.objective = recipe, OBJECTIVES[recipe.objective]
-        self.engine.batch_prompts = recipe.sample_batch
+        self.sampler.take(recipe)
         for group in self.optimizer.param_groups:
             group |= {"betas": recipe.betas, "weight_decay": recipe.weight_decay}
 
     def sample(self, prompts: Sequence[Prompt], sampling: Sampling, version: str) -> list[list[Rollout]]:
-        """A group of rollouts for each prompt, with the tokens and log-probabilities of this policy."""
-        self.engine.version = version
-        with computing(self.policy.device):
-            groups = list(self.engine.generate(prompts, sampling))
-        return [[_rollout(s, f"{self.engine.name}@{version}") for s in samples] for samples in groups]
+        """A group of rollouts for each prompt, with the tokens and log-probabilities of this very policy."""
+        return self.sampler.sample(prompts, sampling, version)
 
     def learn(self, groups: Sequence[Group]) -> dict[str, float]:
         """One pass of updates, an optimizer step for each `minibatch` groups; returns the step's metrics.
@@ -82,8 +96,9 @@ class Trainer:
         plans = [self.plan(groups[first : first + size]) for first in range(0, len(groups), size)]
         old = [self._old_logprobs(plan) for plan in plans]
         for number, plan in enumerate(plans):
-            self._optimizer_step(plan, old[number], update, on_policy=number == 0)
+            self._optimizer_step(plan, old[number], update, on_policy=number == 0 and not self.recipe.staleness)
         seconds = time.monotonic() - started
+        update = self.ranks.merged(update)
         ratios = torch.tensor(update.ratios or [1.0])
         quantiles = torch.quantile(ratios[:1_000_000], torch.tensor([0.0, 0.5, 1.0])).tolist()
         steps = max(len(update.grad_norms), 1)
@@ -96,7 +111,7 @@ class Trainer:
             "ratio_min": quantiles[0], "ratio_median": quantiles[1], "ratio_max": quantiles[2],
             "correction": sum(update.corrections) / max(len(update.corrections), 1),
             "lr": self.optimizer.param_groups[0]["lr"],
-            "learn_tokens": update.forward_tokens,
+            "learn_tokens": update.forward_tokens, "skipped_updates": update.skipped,
             "packing_waste": sum(update.wastes) / max(len(update.wastes), 1),
             "learn_s": seconds,
         }
@@ -118,12 +133,12 @@ class Trainer:
                 for r, advantage in zip(group.responses, advantages, strict=True) if r.ids
             ]
             found += pieces(number, group.prompt_ids, weighed, recipe.token_budget)
-        return planned(found, recipe.token_budget, token_cost=6 * self.policy.width)
+        return planned(found, recipe.token_budget, self.ranks.world, token_cost=6 * self.policy.width)
 
     def accumulate(self, plan: Plan, old: Sequence[Tensor], update: Update, *, on_policy: bool) -> None:
         """Add the gradient of a plan's rows; `old` are the log-probabilities before the step's first update."""
         recipe = self.recipe
-        for row, old_S in zip(plan.rows[0], old, strict=True):
+        for row, old_S in zip(self._rows(plan), old, strict=True):
             logprobs_S = self.scorer(row, recipe.temperature)
             sampled_S, advantages_S, weights_S, responses_S = (
                 torch.tensor(values, device=logprobs_S.device)
@@ -132,10 +147,10 @@ class Trainer:
             loss_S, bound_S = token_losses(self.objective, logprobs_S, old_S, advantages_S, responses_S, recipe.clip)
             correction_S = correction(old_S, sampled_S, responses_S, recipe.correction, recipe.correction_cap)
             loss = (loss_S * weights_S * correction_S).sum()
-            if not bool(torch.isfinite(loss)):
-                raise CannotRun("the loss is not finite: lower the learning rate")
-            loss.backward()
+            (loss * self.ranks.world).backward()  # gradients are means over the ranks
             with torch.no_grad():
+                if not any(row.weights):
+                    continue
                 log_ratio_S = logprobs_S.detach() - sampled_S
                 update.loss += float(loss)
                 update.clipped += int(bound_S.sum())
@@ -145,14 +160,19 @@ class Trainer:
                 update.forward_tokens += len(row.ids)
                 if on_policy:
                     update.gaps.append(float(log_ratio_S.abs().max()))
-                    self._check_gap(update.gaps[-1])
 
     def _old_logprobs(self, plan: Plan) -> list[Tensor]:
         """What ratios are taken of: the engine's word, or, where that is corrected, the trainer's before it learns."""
         if self.recipe.correction is Correction.NONE:
-            return [torch.tensor(row.sampled_logprobs, device=self.policy.device) for row in plan.rows[0]]
+            return [torch.tensor(row.sampled_logprobs, device=self.policy.device) for row in self._rows(plan)]
         with torch.no_grad():
-            return [self.scorer(row, self.recipe.temperature) for row in plan.rows[0]]
+            return [self.scorer(row, self.recipe.temperature) for row in self._rows(plan)]
+
+    def _rows(self, plan: Plan) -> list[Row]:
+        return plan.rows[self.ranks.rank]
+
+    def _trained(self) -> list[torch.nn.Parameter]:
+        return [p for p in self.scorer.parameters() if p.requires_grad]
 
     def _optimizer_step(self, plan: Plan, old: Sequence[Tensor], update: Update, *, on_policy: bool) -> None:
         if not plan.rows[0]:
@@ -160,14 +180,27 @@ class Trainer:
         self.optimizer.zero_grad(set_to_none=True)
         self.accumulate(plan, old, update, on_policy=on_policy)
         update.wastes.append(plan.waste)
+        if on_policy:
+            self._check_gap(self.ranks.largest(max(update.gaps, default=0.0)))
         for parameter_group in self.optimizer.param_groups:
             parameter_group["lr"] = self.recipe.lr * min(1.0, (self.updates + 1) / max(self.recipe.warmup, 1))
-        norm = torch.nn.utils.clip_grad_norm_(self.policy.trainable(), self.recipe.grad_clip)
-        if not bool(torch.isfinite(norm)):
-            raise CannotRun("the gradient is not finite: lower the learning rate, or start from an earlier checkpoint")
-        update.grad_norms.append(float(norm))
+        norm = self.ranks.whole(torch.nn.utils.clip_grad_norm_(self._trained(), self.recipe.grad_clip))
+        if not math.isfinite(norm):
+            self._skip(update)
+            return
+        self.not_finite = 0
+        update.grad_norms.append(norm)
         self.optimizer.step()
         self.updates += 1
+
+    def _skip(self, update: Update) -> None:
+        update.skipped += 1
+        self.not_finite += 1
+        if self.not_finite >= MOST_NOT_FINITE:
+            raise CannotRun(
+                f"the gradient was not finite {MOST_NOT_FINITE} times in a row: lower the learning rate, or start from "
+                "an earlier checkpoint"
+            )
 
     def _check_gap(self, gap: float) -> None:
         if gap > self.recipe.max_logprob_gap:
@@ -177,27 +210,39 @@ class Trainer:
             )
 
     def save(self, directory: Path, step: int, place: dict[str, Any]) -> None:
-        """A checkpoint of everything that the next step depends on; `place` is the loop's."""
-        state: dict[str, Any] = {
-            "place": place, "updates": self.updates,
-            "policy": self.policy.trained_state(), "optimizer": self.optimizer.state_dict(),
-        }
-        save_checkpoint(directory, step, state)
+        """A checkpoint of everything that the next step depends on; `place` is the loop's. Any number of ranks can go
+        on from it."""
+        policy, optimizer = whole_state(self.scorer, self.optimizer)
+        if self.ranks.rank == 0:
+            state = {"place": place, "updates": self.updates, "not_finite": self.not_finite}
+            save_checkpoint(directory, step, state | {"policy": policy, "optimizer": optimizer})
 
     def restore(self, path: Path) -> dict[str, Any]:
         """Take up a checkpoint; returns the loop's place. Errors: `CannotRun`."""
         state = load_checkpoint(path)
-        self.policy.load_trained_state(state["policy"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.updates = state["updates"]
+        load_whole_state(self.scorer, self.optimizer, state["policy"], state["optimizer"])
+        self.updates, self.not_finite = state["updates"], state["not_finite"]
         place: dict[str, Any] = state["place"]
         return place
 
+    def weights(self) -> dict[str, Any] | None:
+        """The whole model's, as arrays by name, for a sampler elsewhere; of rank 0 only."""
+        found = whole_model(self.scorer)
+        return {name: tensor.numpy() for name, tensor in found.items()} if self.ranks.rank == 0 else None
+
+    def probe(self) -> list[float]:
+        """Log-probabilities of a fixed text's tokens; every rank must ask."""
+        first, *rest = probe_ids(self.policy.tokenizer)
+        row = Row()
+        row.add(Piece(0, [first], [Weighed(rest, [0.0] * len(rest), 1.0, 1.0)]))
+        with torch.no_grad():
+            return [float(value) for value in self.scorer(row, 1.0)]
+
     def export(self, directory: Path) -> None:
         """The policy as a Hugging Face folder, in the number type it came in."""
-        self.policy.save(directory, self.own_dtype)
-
-
-def _rollout(sample: Sample, model: str) -> Rollout:
-    tokens = Tokens(sample.prompt_ids, sample.token_ids, sample.logprobs)
-    return Rollout(sample.text, sample.finish, model, sample.seed, tokens, error=sample.error)
+        if self.ranks.world == 1:
+            self.policy.save(directory, self.own_dtype)
+        else:
+            found = whole_model(self.scorer)
+            if self.ranks.rank == 0:
+                self.policy.save_state(directory, {name: each.to(self.own_dtype) for name, each in found.items()})

@@ -9,9 +9,9 @@ from test_learn_run import finish_here, metrics_of
 
 from dc_tools.core.errors import CannotRun
 from dc_tools.core.records import Finish, Rollout, Status, Tokens, Verdict, encode
+from dc_tools.learn.ahead import Ahead, Job, Place
 from dc_tools.learn.folder import Folder
 from dc_tools.learn.groups import group_line
-from dc_tools.learn.loop import Job, Place, _one_step
 from dc_tools.learn.recipe import Recipe, load_recipe, parse_settings
 from dc_tools.learn.rewards import SPARSE
 
@@ -68,15 +68,15 @@ class ClusterOf:
 
     recipe = Recipe(batch=1, minibatch=1)
 
-    def roll_out(self, problems, step, seed, *, first=0, n=None):
+    def roll_out(self, problems, step, seed, recipe, *, first=0, n=None):
         return [group_line(problem, rollouts(self.status), step, SPARSE, 8) for problem in problems], {}
 
 
 @pytest.mark.parametrize(("status", "words"), [(Status.IE, "the judge failed.*no sandbox"), (None, "too long")])
 def test_a_step_that_nothing_can_be_learned_from_is_not_written_down(tmp_path, status, words):
-    folder = Folder(tmp_path)
+    folder = Folder(tmp_path, _recipes=[(1, ClusterOf.recipe)])
     with pytest.raises(CannotRun, match=words):
-        _one_step(ClusterOf(status), folder, Job([PROBLEM], 1, 1e9, Recipe), Place(), 0)
+        Ahead(ClusterOf(status), folder, Job([PROBLEM], 1, 1e9, Recipe), 0).next(Place())
     assert not folder.rollouts(1).exists()
 
 

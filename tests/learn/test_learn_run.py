@@ -30,7 +30,7 @@ save_every = 2
 shuffle = false
 threads = 1
 """
-MEASURED = {"wall_s", "sample_s", "judge_s", "learn_s", "save_s"}
+MEASURED = {"wall_s", "sample_s", "judge_s", "learn_s", "sync_s", "update_s"}
 
 
 def finish_here(arguments: list[str], capfd: pytest.CaptureFixture[str]) -> tuple[int, str]:

@@ -3,7 +3,7 @@
 import pytest
 
 from dc_tools.core.errors import CannotRun, UsageError
-from dc_tools.learn.loop import Place, staged
+from dc_tools.learn.ahead import Place, staged
 from dc_tools.learn.recipe import Recipe, load_recipe
 from dc_tools.learn.stages import next_length, parse_stages, stage_of
 
@@ -57,6 +57,6 @@ def test_auto_is_part_of_the_place_of_a_run():
     for _ in range(12):
         now = staged(recipe, place)
         lengths.append(now.max_tokens)
-        place = place.after(now, {"truncated": 0.6 if now.max_tokens < 200 else 0.1, "asked": 4})
+        place = place.after(now, 4, 0.6 if now.max_tokens < 200 else 0.1)
     assert lengths == [64] * 5 + [128] * 5 + [256] * 2
     assert (place.step, place.cursor, place.lengths) == (12, 48, [128] * 3 + [256] * 2)
