@@ -7,7 +7,7 @@ import contextlib
 import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import ray
@@ -26,6 +26,11 @@ from dc_tools.learn.trainer import Trainer
 from dc_tools.rollout.engine import Prompt, Sampling, sample_seed
 from dc_tools.rollout.prompts import PromptStyle, render
 from dc_tools.sandbox.judge import JudgePool
+
+
+class ActorLost(CannotRun):
+    """A process of the run died, by itself or with its node."""
+
 
 NO_CODE = "the answer has no code block"
 LESS_MEMORY = "lower token_budget or sample_batch, or train an adapter (--set lora_rank=16)"
@@ -95,15 +100,41 @@ class SamplerActor(Sampler):
 class Cluster:
     """The actors of a run."""
 
-    trainers: list[Any]
-    samplers: list[Any]
-    """The trainer itself, where it samples."""
-    judges: list[Any]
+    model: str
+    shape: Shape
+    device: str
     recipe: Recipe
     deadline_s: float
+    trainers: list[Any] = field(default_factory=list)
+    samplers: list[Any] = field(default_factory=list)
+    """The trainer itself, where it samples."""
+    judges: list[Any] = field(default_factory=list)
     probes: tuple[list[float], list[tuple[Any, Any]]] | None = None
     """What the trainer says of a fixed text since the last sync; of each sampler, where it will be known that it took
     the weights, and what it says."""
+
+    def start(self) -> None:
+        """Begin all actors, anew where there are some. Errors: `CannotRun`."""
+        for actor in {*self.trainers, *self.samplers, *self.judges}:
+            ray.kill(actor)
+        shape, self.probes = self.shape, None
+        gpu = 1 if ray.cluster_resources().get("GPU", 0) >= 1 and self.device != "cpu" else 0
+        _check_room(shape, gpu)
+        self.trainers = [ray.remote(num_cpus=1, num_gpus=gpu)(TrainerActor).remote() for _ in range(shape.trainers)]
+        own = [ray.remote(num_cpus=1, num_gpus=gpu)(SamplerActor).remote() for _ in range(shape.samplers)]
+        self.samplers = own or self.trainers
+        self.judges = [
+            ray.remote(num_cpus=0, scheduling_strategy="SPREAD")(Judge).remote(shape.judge_workers)
+            for _ in range(shape.judges)
+        ]
+        first = self.trainers[0]
+        meeting = self.wait(first.meeting_point.remote(), "the first trainer") if shape.trainers > 1 else ""
+        opened = [
+            trainer.open.remote(self.model, self.recipe, self.device, rank, shape.trainers, meeting)
+            for rank, trainer in enumerate(self.trainers)
+        ]
+        opened += [sampler.open.remote(self.model, self.recipe, self.device) for sampler in own]
+        self.wait_all(opened, "the model")
 
     @property
     def is_split(self) -> bool:
@@ -207,14 +238,15 @@ class Cluster:
             raise CannotRun(f"waited {self.deadline_s:.0f} s for {what}: a process hangs; see --step-timeout") from None
         except ray.exceptions.RayTaskError as error:
             cause = error.cause
+            if isinstance(cause, ray.exceptions.RayError):  # of what it was to work on
+                raise _lost(what, cause) from error
             if isinstance(cause, DcError):
                 raise type(cause)(str(cause)) from error
             if isinstance(cause, MemoryError) or "memory" in str(cause):
                 raise CannotRun(f"out of memory while making {what}: {LESS_MEMORY}") from error
             raise CannotRun(f"{what}: {type(cause).__name__}: {cause}") from error
         except ray.exceptions.RayError as error:
-            first = str(error).strip().splitlines()[0]
-            raise CannotRun(f"the process that makes {what} died (out of memory?): {first}") from error
+            raise _lost(what, error) from error
 
     def wait_only(self, reference: Any, what: str) -> None:
         """Wait until a reference is there, without fetching it."""
@@ -227,27 +259,19 @@ class Cluster:
         return Prompt(f"{prompt.id}#{slot}", prompt.messages, prompt.prefix, prompt.stop)
 
 
+def _lost(what: str, error: Exception) -> ActorLost:
+    first = next(iter(str(error).strip().splitlines()), type(error).__name__)
+    return ActorLost(f"the process that makes {what} died (out of memory?): {first}")
+
+
 @contextlib.contextmanager
 def cluster(
     model: str, recipe: Recipe, shape: Shape, *, address: str | None, device: str, deadline_s: float
 ) -> Iterator[Cluster]:
     """The actors, on the cluster at `address`, or on one of our own that ends with us. Errors: `CannotRun`."""
     with connected(address, shape.trainers + shape.samplers):
-        gpu = 1 if ray.cluster_resources().get("GPU", 0) >= 1 and device != "cpu" else 0
-        _check_room(shape, gpu)
-        trainers = [ray.remote(num_cpus=1, num_gpus=gpu)(TrainerActor).remote() for _ in range(shape.trainers)]
-        samplers = [ray.remote(num_cpus=1, num_gpus=gpu)(SamplerActor).remote() for _ in range(shape.samplers)]
-        judges = [
-            ray.remote(num_cpus=0, scheduling_strategy="SPREAD")(Judge).remote(shape.judge_workers)
-            for _ in range(shape.judges)
-        ]
-        actors = Cluster(trainers, samplers or trainers, judges, recipe, deadline_s)
-        meeting = actors.wait(trainers[0].meeting_point.remote(), "the first trainer") if shape.trainers > 1 else ""
-        opened = [
-            trainer.open.remote(model, recipe, device, rank, shape.trainers, meeting)
-            for rank, trainer in enumerate(trainers)
-        ]
-        actors.wait_all([*opened, *(each.open.remote(model, recipe, device) for each in samplers)], "the model")
+        actors = Cluster(model, shape, device, recipe, deadline_s)
+        actors.start()
         yield actors
 
 

@@ -113,6 +113,11 @@ class Folder:
             kept = [line for line in path.read_bytes().splitlines() if _step_of(line) <= step]
             write_atomic(path, b"".join(line + b"\n" for line in kept))
 
+    def steps(self) -> int:
+        """Steps that metrics.jsonl has."""
+        path = self.path / "metrics.jsonl"
+        return len(path.read_bytes().splitlines()) if path.exists() else 0
+
     def log(self, metrics: dict[str, Any]) -> None:
         """Append one line to metrics.jsonl, durably."""
         rounded = {k: round(v, 6) if isinstance(v, float) else v for k, v in metrics.items()}

@@ -16,18 +16,38 @@ from dc_tools.core.errors import CannotRun, DcError, Stopped
 from dc_tools.core.run import Run
 from dc_tools.learn.ahead import Ahead, Job, Place, Rolled, usable
 from dc_tools.learn.checkpoint import latest_checkpoint, prune_checkpoints
-from dc_tools.learn.driver import Cluster
+from dc_tools.learn.driver import ActorLost, Cluster
 from dc_tools.learn.folder import Folder, changes
 from dc_tools.learn.metrics import of_evaluation, of_groups
 from dc_tools.learn.recipe import FIXED
 
+MOST_LOSSES = 3
 EVAL_SEED = 1 << 20
 """The evaluation is sampled with the same seeds at each step."""
 
 
 def train(run: Run, cluster: Cluster, folder: Folder, job: Job) -> None:
-    """Take the run from where it is to `job.steps`. Errors: `Stopped` when its time is over, `CannotRun`."""
-    started, place = time.monotonic(), Place()
+    """Take the run from where it is to `job.steps`. Errors: `Stopped` when its time is over, `CannotRun`.
+
+    Where a process or a node is lost, all begin anew from the last checkpoint, and learn again from the rollouts that
+    were written since. What was lost is lost for good where that happens `MOST_LOSSES` times without a step between.
+    """
+    ends, furthest, losses = time.monotonic() + job.stop_after_s, -1, 0
+    while True:
+        try:
+            _trained(run, cluster, folder, job, ends)
+            return
+        except ActorLost as error:
+            losses = losses + 1 if folder.steps() <= furthest else 1
+            furthest = max(furthest, folder.steps())
+            if losses >= MOST_LOSSES:
+                raise
+            run.say(f"{error}; all begin anew")
+            cluster.start()
+
+
+def _trained(run: Run, cluster: Cluster, folder: Folder, job: Job, ends: float) -> None:
+    place = Place()
     if latest := latest_checkpoint(folder.checkpoints):
         place = _restored(cluster, latest[1])
         run.say(f"going on after step {place.step}")
@@ -41,7 +61,7 @@ def train(run: Run, cluster: Cluster, folder: Folder, job: Job) -> None:
             cluster.take(rolled.recipe)
             rolled.place.best, place = place.best, rolled.place
             metrics = _learned(cluster, rolled)
-            last, over = place.step == job.steps, time.monotonic() - started > job.stop_after_s
+            last, over = place.step == job.steps, time.monotonic() > ends
             if job.evaluation and (last or place.step % job.eval_every == 0):
                 metrics |= _evaluated(cluster, folder, job, place)
             folder.log(metrics | {"wall_s": time.monotonic() - begun})

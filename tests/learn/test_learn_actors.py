@@ -1,0 +1,122 @@
+"""Several processes: what they learn together is what one learns, and what dies begins anew."""
+
+import os
+import shutil
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+from processes import BIN, descendants, run, started, wait_until
+from safetensors.torch import load_file
+from test_learn_run import PROBLEMS, RECIPE, metrics_of, without_times
+from test_learn_trainer import RECIPE as SMALL
+from test_learn_trainer import sampled_groups
+
+from dc_tools.core.errors import CannotRun, UsageError
+from dc_tools.learn.recipe import Recipe
+from dc_tools.learn.sampler import Sampler
+from dc_tools.learn.shape import Shape
+from dc_tools.learn.trainer import Trainer
+
+
+@pytest.mark.parametrize(
+    ("shape", "recipe", "message"),
+    [
+        (Shape(trainers=2), Recipe(), "--samplers must be at least 1"),
+        (Shape(), Recipe(staleness=1), "--samplers must be at least 1"),
+        (Shape(trainers=2, samplers=1), Recipe(lora_rank=4), "trained by one trainer"),
+    ],
+)
+def test_shapes_that_cannot_be_are_refused(shape, recipe, message):
+    with pytest.raises(UsageError, match=message):
+        shape.check(recipe)
+    Shape(trainers=2, samplers=1).check(Recipe(staleness=1))
+
+
+def test_a_sampler_that_was_sent_the_weights_says_what_the_trainer_says(taught_model):
+    trainer, sampler = Trainer(str(taught_model), SMALL, "cpu"), Sampler.load(str(taught_model), SMALL, "cpu")
+    assert sampler.probe() == pytest.approx(trainer.probe(), abs=1e-5)
+    trainer.learn(sampled_groups(trainer))
+    assert np.abs(np.subtract(sampler.probe(), trainer.probe())).max() > 1e-3
+    sampler.receive(trainer.weights())
+    assert sampler.probe() == pytest.approx(trainer.probe(), abs=1e-5)
+
+
+def test_a_gradient_that_is_not_finite_is_skipped_and_ends_the_run_the_third_time(taught_model):
+    trainer = Trainer(str(taught_model), SMALL, "cpu")
+    groups = sampled_groups(trainer)
+    before = [p.clone() for p in trainer.policy.trainable()]
+    groups[0].responses[0].logprobs[0] = float("nan")
+    for _ in range(2):
+        assert trainer.learn(groups)["skipped_updates"] == 1
+    assert all((a == b).all() for a, b in zip(before, trainer.policy.trainable(), strict=True))
+    with pytest.raises(CannotRun, match="not finite 3 times in a row"):
+        trainer.learn(groups)
+
+
+@pytest.fixture(scope="module")
+def argv(taught_model, tmp_path_factory) -> list[str]:
+    folder = tmp_path_factory.mktemp("recipe")
+    (folder / "recipe.toml").write_text(RECIPE.replace("token_budget = 512", "token_budget = 150"))
+    return [
+        str(BIN / "dc-learn"), str(PROBLEMS), "--recipe", str(folder / "recipe.toml"), "--model", str(taught_model),
+        "--workers", "1", "--steps", "5",
+    ]
+
+
+@pytest.fixture(scope="module")
+def alone(argv, tmp_path_factory) -> Path:
+    """What one process makes, undisturbed."""
+    out = tmp_path_factory.mktemp("alone") / "run"
+    done = run([*argv, "-o", out])
+    assert done.code == 0, done.err
+    return out
+
+
+def weights(folder: Path) -> dict[str, np.ndarray]:
+    return {name: tensor.numpy() for name, tensor in load_file(folder / "model" / "model.safetensors").items()}
+
+
+@pytest.mark.slow
+def test_two_trainers_and_a_sampler_learn_what_one_process_learns(argv, alone, tmp_path):
+    done = run([*argv, "--trainers", "2", "--samplers", "1", "-o", tmp_path / "run"])
+    assert done.code == 0, done.err
+    one, two = weights(alone), weights(tmp_path / "run")
+    assert one.keys() == two.keys()
+    assert max(float(np.abs(one[name] - two[name]).max()) for name in one) < 1e-5
+    shutil.rmtree(tmp_path / "run" / "model")
+    again = run([*argv, "--resume", "-o", tmp_path / "run"])  # one trainer goes on from the checkpoint of two
+    assert again.code == 0, again.err
+
+
+@pytest.mark.slow
+def test_with_a_staleness_of_one_steps_are_sampled_by_the_policy_before(argv, tmp_path):
+    done = run([*argv, "--samplers", "2", "--judges", "2", "--staleness", "1", "-o", tmp_path / "run"])
+    assert done.code == 0, done.err
+    lines = metrics_of(tmp_path / "run")
+    assert [line["staleness_max"] for line in lines] == [0, 1, 1, 1, 1]
+    assert lines[2]["ratio_max"] > 1.0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["TrainerActor", "SamplerActor", "Judge"])
+def test_a_process_that_is_killed_costs_no_rollout_and_changes_no_weight(argv, alone, tmp_path, kind):
+    out = tmp_path / "run"
+    with started([*argv, "--samplers", "1", "-o", str(out)]) as process:
+        wait_until(lambda: len(metrics_of(out)) >= 2 or process.poll() is not None)
+        (victim,) = [pid for pid in descendants(process.pid) if f"ray::{kind}" in title(pid)]
+        os.kill(victim, signal.SIGKILL)
+        said = process.communicate(timeout=200)[1].decode()
+    assert process.returncode == 0, said
+    assert "all begin anew" in said
+    assert without_times(out) == without_times(alone)
+    assert (out / "model" / "model.safetensors").read_bytes() == (alone / "model" / "model.safetensors").read_bytes()
+
+
+def title(pid: int) -> str:
+    """The command line of a process; Ray's workers say there what they are."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return ""
