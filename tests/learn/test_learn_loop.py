@@ -3,6 +3,7 @@
 import json
 import shutil
 import signal
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,10 @@ from processes import BIN, run, started, wait_until
 from test_learn_run import PROBLEMS, RECIPE, metrics_of, without_times
 
 from dc_tools.core.records import Finish, Line, Problem, Rollout, Status, Tokens, Verdict, encode
-from dc_tools.learn.ahead import Place, rolled_out
+from dc_tools.learn.ahead import Ahead, Job, Place, rolled_out
+from dc_tools.learn.folder import Folder
 from dc_tools.learn.groups import group_line
+from dc_tools.learn.loop import _reloaded
 from dc_tools.learn.recipe import Recipe
 from dc_tools.learn.rescore import Summary, rescored
 from dc_tools.learn.rewards import SPARSE, Kind, Term
@@ -128,6 +131,41 @@ def test_rollouts_that_are_replayed_give_the_same_losses_bit_for_bit(staged_run,
     assert again == first
     models = [(each / "model" / "model.safetensors").read_bytes() for each in (tmp_path / "again", before)]
     assert models[0] == models[1]
+
+
+class Trainers:
+    """Trainers whose checkpoints hold a place and nothing else."""
+
+    recipe = Recipe()
+
+    def __init__(self) -> None:
+        self.sent: list[int] = []
+
+    def by_trainers(self, method, what, path):
+        return asdict(Place(step=int(path.stem.removeprefix("step-")), cursor=99))
+
+    def sync(self, step):
+        self.sent.append(step)
+        return 0.0
+
+
+class Mute:
+    """A run that says things."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+        self.say = self.said.append
+
+
+@pytest.mark.parametrize(("newest", "step"), [(7, 7), (2, 3)])
+def test_a_hangup_takes_up_a_newer_checkpoint_and_no_older_one(tmp_path, newest, step):
+    folder = Folder(tmp_path, _recipes=[(1, Recipe())])
+    folder.checkpoints.mkdir()
+    (folder.checkpoints / f"step-{newest:06d}.pt").touch()
+    job, cluster, run = Job([], 9, 1e9, Recipe), Trainers(), Mute()
+    place = _reloaded(run, cluster, folder, job, Place(step=3, cursor=12), Ahead(cluster, folder, job, 0))
+    assert (place.step, place.cursor) == ((7, 99) if step == 7 else (3, 12))
+    assert (cluster.sent, len(run.said)) == (([7], 1) if step == 7 else ([], 0))
 
 
 def recipes(folder: Path) -> list[dict]:
