@@ -292,7 +292,9 @@ class Run:
         return found
 
     def _writes_manifest(self) -> bool:
-        return not self.lines_out or isinstance(self._outputs.sinks.get("output"), outputs.FileSink)
+        if not self.lines_out:
+            return self.options.output != "-"
+        return isinstance(self._outputs.sinks.get("output"), outputs.FileSink)
 
     def _refuse_other_run(self, earlier: dict[str, Any] | None) -> None:
         if earlier is None:

@@ -18,7 +18,7 @@ Setting = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE",
     content_flags=frozenset({"model", "eval"}),
     free_flags=frozenset({
         "recipe", "settings", "rewards", "stages", "staleness", "ray_address", "stop_after", "step_timeout", "device",
-        "trainers", "samplers", "judges", "rescore",
+        "trainers", "samplers", "judges", "rescore", "dry_run", "device_memory",
     }),
 )
 def main(
@@ -45,6 +45,12 @@ def main(
     staleness: Annotated[
         int | None, typer.Option(min=0, help="Steps that samplers may be behind; above 0 needs --samplers.")
     ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say sizes and memory by part; refuse what cannot be.")
+    ] = False,
+    device_memory: Annotated[
+        float | None, typer.Option(help="GB of a device, for --dry-run; default: this machine's.")
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     ray_address: Annotated[str | None, typer.Option(help="A Ray cluster; default: RAY_ADDRESS, else our own.")] = None,
     stop_after: Annotated[float, typer.Option(min=0, help="Seconds after which to save and stop (exit 75).")] = 1e9,
@@ -59,6 +65,7 @@ def main(
     import os
 
     from dc_tools.core.cluster import prepare_for_ray
+    from dc_tools.learn.dryrun import dry_run as show_plan
     from dc_tools.learn.problems import evaluation_lines, problem_lines
     from dc_tools.learn.recipe import Recipe, load_recipe, parse_settings
     from dc_tools.learn.rescore import say_again
@@ -76,13 +83,17 @@ def main(
         return
     if model is None:
         raise UsageError("--model DIR is needed")
-    if run.options.output == "-":
+    if run.options.output == "-" and not dry_run:
         raise UsageError("-o RUN is needed: a run is a folder")
     first = plan()
     shape = Shape(trainers, samplers, judges, run.options.workers)
     shape.check(first)
     model_folder(model)
     problems, evaluation = problem_lines(run), evaluation_lines(eval or [])
+    last = steps or -(-len(problems) // first.batch)
+    if dry_run:
+        show_plan(run, Path(model), first, shape, len(problems), last, device, device_memory)
+        return
     address = ray_address or os.environ.get("RAY_ADDRESS")
     prepare_for_ray(address)
     from dc_tools.learn.ahead import Job
@@ -91,7 +102,7 @@ def main(
     from dc_tools.learn.loop import train
 
     folder = Folder(Path(run.options.output))
-    job = Job(problems, steps or -(-len(problems) // first.batch), stop_after, plan, evaluation, eval_every, replay)
+    job = Job(problems, last, stop_after, plan, evaluation, eval_every, replay)
     with folder.opened(run, first, model), cluster(
         model, first, shape, address=address, device=device, deadline_s=step_timeout
     ) as actors:
