@@ -93,7 +93,7 @@ def planned_run(
         "weights": 4 * size.parameters / shape.trainers,
         "gradients": 4 * trained / shape.trainers,
         "optimizer": 8 * trained / shape.trainers,
-        "activations": (34 if gpu else 68) * row * size.layers * size.width,
+        "activations": (2 if gpu else 4) * row * size.width * held_units(recipe, size.layers),
         "logits": 3 * 4 * min(CHUNK_TOKENS, row) * size.vocabulary,
     }
     if shape.trainers > 1:
@@ -115,6 +115,11 @@ def planned_run(
         "overlapped": "sampling with learning" if recipe.staleness else "judging with sampling",
         "checkpoint_gb": round(12 * trained / GB, 2), "checkpoints_kept": recipe.keep, "memory_gb": memory,
     }
+
+
+def held_units(recipe: Recipe, layers: int) -> int:
+    """Numbers of the width that are held for each token: 17 a layer, or one a layer and those of one."""
+    return layers + 17 if recipe.gradient_checkpointing else 17 * layers
 
 
 def _in_gb(parts: dict[str, float]) -> dict[str, float]:
@@ -169,6 +174,6 @@ def check_room(plan: dict[str, Any], device_gb: float) -> None:
 
 _HELP = {
     "weights": "take more --trainers, or an adapter (lora_rank)",
-    "activations": "lower max_tokens or token_budget",
+    "activations": "set gradient_checkpointing, lower max_tokens or token_budget",
     "cache": "lower sample_batch, group or max_tokens",
 }

@@ -5,6 +5,7 @@ Shapes: T tokens of a row, S of them sampled ones, C of these at a time; D width
 
 import copy
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -142,13 +143,16 @@ class Scorer(torch.nn.Module):
     Prompts are read once for all their responses: a token sees its prompt and the earlier tokens of its own response.
     """
 
-    def __init__(self, policy: Policy) -> None:
+    def __init__(self, policy: Policy, *, little_memory: bool = False) -> None:
+        """With `little_memory` each layer keeps its input alone, and is computed again on the way back."""
         super().__init__()
         self.causal_lm = policy.model.get_base_model() if policy.lora else policy.model
         self.device = policy.device
         self.is_adapted = policy.lora is not None
         self.chunk = CHUNK
         self._has_plain_head: bool | None = None
+        for layer in self.causal_lm.get_decoder().layers if little_memory else ():
+            layer.forward = _computed_again(layer.forward)
 
     def forward(self, row: Row, temperature: float) -> Tensor:
         """log pi under `temperature` of each sampled token; logprobs_S, with a graph for the gradient."""
@@ -194,6 +198,17 @@ class Scorer(torch.nn.Module):
 
     def _tensor(self, values: Any) -> Tensor:
         return torch.tensor(values, device=self.device)
+
+
+def _computed_again(forward: Callable[..., Any]) -> Callable[..., Any]:
+    """Hugging Face's own way does nothing while a model is not in training mode, which would bring dropout."""
+
+    def run(*given: Any, **named: Any) -> Any:
+        if not torch.is_grad_enabled():
+            return forward(*given, **named)
+        return checkpoint(forward, *given, use_reentrant=False, preserve_rng_state=False, **named)
+
+    return run
 
 
 def _logprobs(logits_SV: Tensor, targets_S: Tensor, temperature: float) -> Tensor:

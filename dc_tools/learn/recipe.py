@@ -15,7 +15,10 @@ from dc_tools.learn.rewards import SPARSE, Kind, Term
 from dc_tools.learn.stages import Auto, Stage, check_stages
 from dc_tools.rollout.prompts import PromptStyle
 
-FIXED = frozenset({"staleness", "lora_rank", "lora_alpha", "freeze_embeddings", "threads", "shuffle", "prompt_style"})
+FIXED = frozenset({
+    "staleness", "lora_rank", "lora_alpha", "freeze_embeddings", "gradient_checkpointing", "threads", "shuffle",
+    "prompt_style",
+})
 """Settings that cannot change inside a run."""
 
 
@@ -80,6 +83,8 @@ class Recipe(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
     """Checkpoints that are kept."""
     max_logprob_gap: float = 0.5
     """Sampler and trainer that disagree by more than this about a sampled token stop the run (bfloat16 needs room)."""
+    gradient_checkpointing: bool = False
+    """Layers keep their inputs alone and are computed again on the way back: little memory, a third more time."""
     threads: int = 0
     """CPU threads of the learner; 0 takes what the machine has."""
 

@@ -66,7 +66,7 @@ class Trainer:
         self.own_dtype = self.policy.hold_in_float32()
         self.policy.model.eval()  # no dropout: the learner must see the sampler's distribution
         self.sampler = Sampler(self.policy.model, self.policy.tokenizer, Path(model).resolve().name, recipe)
-        self.scorer = self.ranks.shard(Scorer(self.policy))
+        self.scorer = self.ranks.shard(Scorer(self.policy, little_memory=recipe.gradient_checkpointing))
         self.optimizer = torch.optim.AdamW(
             self._trained(), lr=recipe.lr, betas=recipe.betas, weight_decay=recipe.weight_decay
         )

@@ -29,6 +29,8 @@ def test_a_plan_of_deepcoder_has_the_sizes_of_its_largest_stage():
     # 2 bytes x 4 x 8 samples x 34,816 tokens x 48 layers x 2,048
     assert plan["memory_gb"]["sampler"] == {"cache": 219.04, "weights": 29.54, "total": 248.58}
     assert plan["checkpoint_gb"] == 177.24
+    little = planned_run(Recipe(stages=stages, gradient_checkpointing=True), Shape(8, 8), SIZE, 1, 1, gpu=True)
+    assert little["memory_gb"]["trainer"]["activations"] == 23.17  # 2 bytes x 34,816 x 5,120 x (48 + 17)
     with pytest.raises(CannotRun, match=r"a trainer needs about .* GB and its device has 80.0: most are activations"):
         check_room(plan, 80)
 

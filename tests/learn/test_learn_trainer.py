@@ -85,6 +85,19 @@ def test_the_gradient_does_not_depend_on_how_many_logits_exist_at_once(taught_mo
     assert float((chunked - whole).norm() / whole.norm()) < 1e-5
 
 
+def test_the_gradient_does_not_depend_on_what_is_computed_again(taught_model, groups):
+    whole = gradient_of(taught_model, RECIPE, groups)
+    again = gradient_of(taught_model, with_changes(gradient_checkpointing=True), groups)
+    assert float((again - whole).norm() / whole.norm()) < 1e-6
+    calls = []
+    for little in (False, True):
+        trainer = Trainer(str(taught_model), with_changes(gradient_checkpointing=little), "cpu")
+        layer = trainer.scorer.causal_lm.get_decoder().layers[0]
+        layer.self_attn.register_forward_hook(lambda *_, little=little: calls.append(little))
+        take(trainer, groups, Update())
+    assert calls.count(True) == calls.count(False) + 1  # of the one row
+
+
 def test_a_head_that_does_more_is_asked_for_its_logits(taught_model, groups):
     """As Gemma's, which caps them."""
     plain = gradient_of(taught_model, RECIPE, groups)
