@@ -81,8 +81,10 @@ class Ahead:
         self._last: Future[Rolled] | None = None
 
     def close(self) -> None:
-        """Forget what was begun."""
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        """Forget what was begun; the thread has ended afterwards."""
+        self._cluster.is_closing = True
+        self._thread.shutdown(wait=True, cancel_futures=True)
+        self._cluster.is_closing = False
 
     @property
     def begun(self) -> int:

@@ -32,6 +32,8 @@ class ActorLost(CannotRun):
     """A process of the run died, by itself or with its node."""
 
 
+LOOK_S = 0.3
+"""How often whoever waits looks whether the run is being ended."""
 NO_CODE = "the answer has no code block"
 LESS_MEMORY = "lower token_budget or sample_batch, or train an adapter (--set lora_rank=16)"
 
@@ -109,6 +111,7 @@ class Cluster:
     samplers: list[Any] = field(default_factory=list)
     """The trainer itself, where it samples."""
     judges: list[Any] = field(default_factory=list)
+    is_closing: bool = False
     probes: tuple[list[float], list[tuple[Any, Any]]] | None = None
     """What the trainer says of a fixed text since the last sync; of each sampler, where it will be known that it took
     the weights, and what it says."""
@@ -223,7 +226,7 @@ class Cluster:
         """The values of references; where one fails, its error, however the others wait for it."""
         left = list(references)
         while left:
-            ready, left = ray.wait(left, timeout=self.deadline_s)
+            ready, left = self._ready(left)
             if not ready:
                 break
             for reference in ready:
@@ -233,7 +236,8 @@ class Cluster:
     def wait(self, reference: Any, what: str) -> Any:
         """The value of a reference. Errors: `CannotRun` past the deadline, or when the actor died."""
         try:
-            return ray.get(reference, timeout=self.deadline_s)
+            ready, _ = self._ready([reference])
+            return ray.get(reference, timeout=None if ready else 0.001)
         except ray.exceptions.GetTimeoutError:
             raise CannotRun(f"waited {self.deadline_s:.0f} s for {what}: a process hangs; see --step-timeout") from None
         except ray.exceptions.RayTaskError as error:
@@ -250,9 +254,20 @@ class Cluster:
 
     def wait_only(self, reference: Any, what: str) -> None:
         """Wait until a reference is there, without fetching it."""
-        ready, _ = ray.wait([reference], timeout=self.deadline_s, fetch_local=False)
+        ready, _ = self._ready([reference], fetch=False)
         if not ready:
             self.wait(reference, what)
+
+    def _ready(self, references: list[Any], *, fetch: bool = True) -> tuple[list[Any], list[Any]]:
+        """Those that are there, at least one, and the others; none past the deadline. Errors: `CannotRun` once the run
+        is closing, so that no thread waits while Ray ends."""
+        ends = time.monotonic() + self.deadline_s
+        while True:
+            if self.is_closing:
+                raise CannotRun("the run was ended")
+            ready, left = ray.wait(references, timeout=min(LOOK_S, self.deadline_s), fetch_local=fetch)
+            if ready or time.monotonic() > ends:
+                return ready, left
 
     def _prompt(self, line: bytes, style: PromptStyle, slot: str) -> Prompt:
         prompt = render(Line(line).decode(Problem), style)

@@ -17,7 +17,8 @@ SAMPLE = 1 << 14
 SHARE = 16
 """And at least one of so many: what fewer hold mostly counts as rare, and all that hold it meet each other."""
 SEED = 1
-MAX_BUCKET_BITS = 30
+ENOUGH_BITS, MAX_BITS = 22, 30
+"""Of the table of counts: beyond the first it holds two elements a bucket, never more than the second."""
 MOST = 1 << 15
 """Sets that hold a shingle beyond which it is among the most frequent."""
 _CLASSES = np.array([max(n.bit_length() - 1, 0) for n in range(MOST + 1)], dtype=np.uint8)
@@ -39,7 +40,8 @@ class Order:
     @staticmethod
     def learn(batches: Iterable[Hashes], elements: int) -> "Order":
         """From the elements of sampled sets, in batches; about how many they are makes the table's size."""
-        bits = min(max((elements // 2).bit_length(), 10), MAX_BUCKET_BITS)
+        most = min(max((elements // 2).bit_length(), ENOUGH_BITS), MAX_BITS)
+        bits = min(max((4 * elements).bit_length(), 10), most)
         counts = np.zeros(1 << bits, dtype=np.uint16)
         for hashes in batches:
             buckets, times = distinct(hashes >> np.uint64(HASH_BITS - bits))
