@@ -44,11 +44,6 @@ class Group:
         """Whether its rewards differ."""
         return len({response.reward for response in self.responses}) > 1
 
-    @property
-    def tokens(self) -> int:
-        """Sampled tokens of all responses."""
-        return sum(len(response.ids) for response in self.responses)
-
 
 @dataclass
 class Row:

@@ -108,7 +108,7 @@ def planned_run(
     memory = {"trainer": _in_gb(trainer)} | ({"sampler": _in_gb(sampler)} if shape.samplers else {})
     return {
         "problems": problems, "steps": steps, "batch": batch, "group": recipe.group,
-        "updates_a_step": batch // recipe.minibatch if not stages else recipe.batch // recipe.minibatch,
+        "updates_a_step": recipe.batch // recipe.minibatch,
         "rollouts_a_step": batch * recipe.group, "most_tokens_a_step": batch * recipe.group * longest,
         "longest_row": row, "parameters": size.parameters, "trained": trained,
         "trainers": shape.trainers, "samplers": shape.samplers, "judges": shape.judges,
@@ -129,7 +129,7 @@ def _in_gb(parts: dict[str, float]) -> dict[str, float]:
 
 def device_memory_gb(device: str) -> float:
     """Of the smallest GPU of this machine, or, where it has none or is not to use it, all that it has."""
-    if device != "cpu" and shutil.which("nvidia-smi"):
+    if device != "cpu" and has_gpu():
         asked = ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
         with contextlib.suppress(OSError, subprocess.SubprocessError, ValueError):
             found = subprocess.run(asked, capture_output=True, check=True, timeout=30).stdout.split()

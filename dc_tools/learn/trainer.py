@@ -23,7 +23,7 @@ from dc_tools.learn.sampler import Sampler, probe_ids
 from dc_tools.rollout.engine import Prompt, Sampling
 
 MOST_NOT_FINITE = 3
-"""Optimizer steps in a row that may be skipped for a gradient that is not finite, less one."""
+"""Optimizer steps in a row whose gradient is not finite that end the run."""
 
 
 @dataclass
