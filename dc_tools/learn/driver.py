@@ -35,7 +35,7 @@ class ActorLost(CannotRun):
 LOOK_S = 0.3
 """How often whoever waits looks whether the run is being ended."""
 NO_CODE = "the answer has no code block"
-LESS_MEMORY = "lower token_budget or sample_batch, or train an adapter (--set lora_rank=16)"
+LESS_MEMORY = "lower token_budget or sample_rows, or train an adapter (--set lora_rank=16)"
 
 
 class Judge:

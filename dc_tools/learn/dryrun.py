@@ -99,7 +99,7 @@ def planned_run(
     if shape.trainers > 1:
         trainer["gathered_layer"] = 2 * 4 * (size.parameters - size.embeddings) / size.layers + 4 * size.embeddings
     number = 2 if gpu else 4
-    rows = recipe.sample_batch * recipe.group
+    rows = min(recipe.sample_rows, recipe.sample_batch * recipe.group)
     sampler: dict[str, float] = {"cache": number * rows * (longest + PROMPT_TOKENS) * size.layers * size.cache_units}
     if shape.samplers:
         sampler["weights"] = number * size.parameters
@@ -175,5 +175,5 @@ def check_room(plan: dict[str, Any], device_gb: float) -> None:
 _HELP = {
     "weights": "take more --trainers, or an adapter (lora_rank)",
     "activations": "set gradient_checkpointing, lower max_tokens or token_budget",
-    "cache": "lower sample_batch, group or max_tokens",
+    "cache": "lower sample_rows or max_tokens",
 }

@@ -71,8 +71,10 @@ class Recipe(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
     grad_clip: float = 1.0
     token_budget: int = 20_000
     """Most tokens of one forward pass in training."""
-    sample_batch: int = 4
-    """Problems whose rollouts are sampled at once."""
+    sample_batch: int = 16
+    """Problems that a sampler is given at once."""
+    sample_rows: int = 32
+    """Rollouts that grow in it at a time."""
     freeze_embeddings: bool = False
     lora_rank: int = 0
     """Rank of a low-rank adapter; 0 trains the whole model."""
@@ -138,7 +140,7 @@ _RULES: tuple[tuple[tuple[str, ...], Callable[[float], bool], str], ...] = (
     (
         (
             "batch", "minibatch", "max_tokens", "temperature", "lr", "grad_clip", "token_budget", "sample_batch",
-            "lora_alpha", "save_every", "keep", "max_logprob_gap", "correction_cap", "dynamic_rounds",
+            "sample_rows", "lora_alpha", "save_every", "keep", "max_logprob_gap", "correction_cap", "dynamic_rounds",
             "stage_most_tokens", "eval_group",
         ),
         lambda value: value > 0, "positive",

@@ -21,7 +21,7 @@ class Sampler:
     """Samples from `model`, whose weights may change between two calls."""
 
     def __init__(self, model: Any, tokenizer: Any, name: str, recipe: Recipe) -> None:
-        self.engine = TransformersEngine(model, tokenizer, name, recipe.sample_batch)
+        self.engine = TransformersEngine(model, tokenizer, name, recipe.sample_batch, recipe.sample_rows)
 
     @classmethod
     def load(cls, directory: str, recipe: Recipe, device: str = "auto") -> "Sampler":
@@ -33,7 +33,7 @@ class Sampler:
 
     def take(self, recipe: Recipe) -> None:
         """From now on another recipe holds."""
-        self.engine.batch_prompts = recipe.sample_batch
+        self.engine.batch_prompts, self.engine.rows = recipe.sample_batch, recipe.sample_rows
 
     def receive(self, weights: Mapping[str, "np.ndarray[Any, Any]"]) -> None:
         """Take on a trainer's weights, by name."""

@@ -40,7 +40,10 @@ def main(
     prompt_style: Annotated[
         PromptStyle, typer.Option(help="chat: instructions. fenced: an example and an open code block (small models).")
     ] = PromptStyle.CHAT,
-    batch_prompts: Annotated[int, typer.Option(min=1, help="transformers: problems of one batch, n rows each.")] = 4,
+    rows: Annotated[int, typer.Option(min=1, help="transformers: samples that grow at a time.")] = 32,
+    batch_prompts: Annotated[
+        int, typer.Option(min=1, help="transformers: problems begun together; more keep the rows fuller.")
+    ] = 16,
     concurrency: Annotated[int, typer.Option(min=1, help="openai: requests at a time.")] = 16,
     timeout: Annotated[float, typer.Option(min=1.0, help="openai: seconds for one try of a request.")] = 600.0,
     device: Annotated[str, typer.Option(help="transformers: auto, cpu, cuda, cuda:1, ...")] = "auto",
@@ -67,5 +70,5 @@ def main(
         from dc_tools.rollout.transformers import TransformersEngine
     except ImportError as error:
         raise missing_extra(error.name or "transformers", "train") from None
-    local = TransformersEngine.load(model, device=device, batch_prompts=batch_prompts)
+    local = TransformersEngine.load(model, device=device, batch_prompts=batch_prompts, rows=rows)
     run.write(sampled(run, local, sampling, prompt_style, piece=batch_prompts, tokens=tokens))

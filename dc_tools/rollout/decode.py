@@ -1,14 +1,15 @@
-"""The model's side of sampling: a batch that reads its prompts once, then takes a token a row until its rows end.
+"""The model's side of sampling: prompts that are read once, and rows that take a token at a time.
 
-Two things make it quick on a CPU, neither of which changes a result: a cache with spare room, so that a token is
-written and not copied together with all before it, and attention that does not copy keys for the query heads that
-share them.
+A row holds one growing sequence, flush right with all others; when it has ended, another may take its place. Two things
+make it quick on a CPU, neither of which changes a result: a cache with spare room, so that a token is written and not
+copied together with all before it, and attention that does not copy keys for the query heads that share them.
 
-Shapes: P prompts, B rows of the batch, L prompt tokens, T tokens so far, V vocabulary.
+Shapes: P prompts, B rows of the batch, K rows that are taken at once, L prompt tokens, T columns so far, V vocabulary.
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
@@ -23,52 +24,108 @@ SPARE_TOKENS = 64
 """The cache grows by at least so many tokens at a time, not by one: each growth copies it."""
 GROUPED = "dc_grouped"
 """Name under which transformers finds `grouped_attention`."""
+States = tuple[Tensor, Tensor]
+"""Keys and values of a layer (rows, heads, tokens, width)."""
+
+
+@dataclass(frozen=True)
+class Prefix:
+    """A prompt that was read: what any number of rows can begin with."""
+
+    states: list[States]
+    """Of each layer, one row of L tokens."""
+    logits_V: Tensor
+    """Of the first token after it."""
+
+    @property
+    def length(self) -> int:
+        """Its tokens."""
+        return int(self.states[0][0].shape[2])
+
+
+def read(model: Any, prompt_ids: Sequence[list[int]], pad: int) -> list[Prefix]:
+    """Read prompts in one pass, left-padded."""
+    width = max(map(len, prompt_ids))
+    device = next(model.parameters()).device
+    ids_PL = torch.tensor([[pad] * (width - len(ids)) + ids for ids in prompt_ids], device=device)
+    mask_PL = torch.tensor([[0] * (width - len(ids)) + [1] * len(ids) for ids in prompt_ids], device=device)
+    cache = DynamicCache()
+    logits_PV = model(
+        input_ids=ids_PL, attention_mask=mask_PL, position_ids=(mask_PL.cumsum(1) - 1).clamp(min=0),
+        past_key_values=cache, use_cache=True, logits_to_keep=1,
+    ).logits[:, -1]
+    return [
+        Prefix([_tail(layer, row, len(ids)) for layer in cache.layers], logits_PV[row])
+        for row, ids in enumerate(prompt_ids)
+    ]
+
+
+def _tail(layer: Any, row: int, length: int) -> States:
+    """The last `length` tokens of a row, without what is padding."""
+    keys, values = layer.keys[row : row + 1], layer.values[row : row + 1]
+    return keys[:, :, keys.shape[2] - length :], values[:, :, values.shape[2] - length :]
 
 
 class Batch:
-    """The model's side of a batch: its cache, the mask over it and the position of each row."""
+    """B rows, each with a sequence that grows: their cache, the mask over it, and how long each is."""
 
-    def __init__(self, model: Any, prompt_ids: list[list[int]], pad: int) -> None:
+    def __init__(self, model: Any, rows: int, first: Prefix) -> None:
+        """Rows without a sequence; `first` says what a layer's states look like."""
         self.model = model
-        self.device = next(model.parameters()).device
-        width = max(map(len, prompt_ids))
-        self.cache = DynamicCache(config=model.config)
-        self.cache.layers = [RoomyLayer() if type(each) is DynamicLayer else each for each in self.cache.layers]
-        self.mask_BT = self._rows([[0] * (width - len(ids)) + [1] * len(ids) for ids in prompt_ids])
-        self.position_B = self.mask_BT.sum(1) - 1
-        self._ids_PL = self._rows([[pad] * (width - len(ids)) + ids for ids in prompt_ids])
+        self.device = first.logits_V.device
+        self.cache = DynamicCache()
+        self.cache.layers = [RoomyLayer() for _ in first.states]
+        for layer, states in zip(self.cache.layers, first.states, strict=True):
+            layer.update(*(each.new_zeros(rows, *each.shape[1:]) for each in states))
+        self.mask_BT = torch.zeros(rows, first.length, dtype=torch.long, device=self.device)
+        self.lengths = [0] * rows
 
-    def repeated(self, n: int) -> Tensor:
-        """Read the prompts once, then make n rows of each; returns logits_BV of the next token."""
-        positions_PL = (self.mask_BT.cumsum(1) - 1).clamp(min=0)
-        logits_PV = self._forward(self._ids_PL, positions_PL)
-        self.cache.batch_repeat_interleave(n)
-        self.mask_BT = self.mask_BT.repeat_interleave(n, 0)
-        self.position_B = self.position_B.repeat_interleave(n, 0)
-        return logits_PV.repeat_interleave(n, 0)
+    def place(self, row: int, prefix: Prefix) -> None:
+        """Let a row begin anew with a prompt."""
+        width = self.mask_BT.shape[1]
+        if prefix.length > width:
+            self._widen(prefix.length - width)
+            width = prefix.length
+        for layer, states in zip(self.cache.layers, prefix.states, strict=True):
+            layer.place(row, states)
+        self.mask_BT[row] = 0
+        self.mask_BT[row, width - prefix.length :] = 1
+        self.lengths[row] = prefix.length
 
-    def keep(self, rows: list[int]) -> Tensor:
-        """Drop all rows but these; returns them as an index."""
+    def keep(self, rows: list[int]) -> None:
+        """Drop all rows but these."""
         kept_B = torch.tensor(rows, device=self.device)
         self.cache.batch_select_indices(kept_B)
-        self.mask_BT, self.position_B = self.mask_BT[kept_B], self.position_B[kept_B]
-        return kept_B
+        self.mask_BT, self.lengths = self.mask_BT[kept_B], [self.lengths[row] for row in rows]
 
-    def advanced(self, ids_B: Tensor) -> Tensor:
-        """Give each row its next token; returns logits_BV of the one after it."""
-        self.mask_BT = torch.cat([self.mask_BT, self.mask_BT.new_ones(len(ids_B), 1)], 1)
-        self.position_B = self.position_B + 1
-        return self._forward(ids_B[:, None], self.position_B[:, None])
-
-    def _forward(self, ids: Tensor, positions: Tensor) -> Tensor:
+    def advanced(self, ids: Sequence[int], alive: Sequence[int]) -> Tensor:
+        """Give each row its next token; returns logits_BV of the one after it. Rows that are not `alive` have ended:
+        what they get and what is said of them means nothing."""
+        self._trim(max(self.lengths[row] for row in alive))
+        positions_B1 = torch.tensor(self.lengths, device=self.device)[:, None]
+        for row in alive:
+            self.lengths[row] += 1
+        self.mask_BT = torch.cat([self.mask_BT, self.mask_BT.new_ones(len(ids), 1)], 1)
         logits: Tensor = self.model(
-            input_ids=ids, attention_mask=self.mask_BT, position_ids=positions, past_key_values=self.cache,
-            use_cache=True, logits_to_keep=1,
+            input_ids=torch.tensor(ids, device=self.device)[:, None], attention_mask=self.mask_BT,
+            position_ids=positions_B1, past_key_values=self.cache, use_cache=True, logits_to_keep=1,
         ).logits
         return logits[:, -1]
 
-    def _rows(self, rows: list[list[int]]) -> Tensor:
-        return torch.tensor(rows, device=self.device)
+    def _widen(self, columns: int) -> None:
+        """Make room for a prompt that is longer than all rows so far."""
+        for layer in self.cache.layers:
+            layer.widen(columns)
+        self.mask_BT = torch.nn.functional.pad(self.mask_BT, (columns, 0))
+
+    def _trim(self, longest: int) -> None:
+        """Forget the columns that only ended rows had, once they are many."""
+        width = self.mask_BT.shape[1]
+        if width > longest + max(SPARE_TOKENS, longest // 4):
+            for layer in self.cache.layers:
+                layer.trim(width - longest)
+            self.mask_BT = self.mask_BT[:, width - longest :]
+            self.lengths = [min(length, longest) for length in self.lengths]
 
 
 @contextlib.contextmanager
@@ -119,9 +176,9 @@ class RoomyLayer(DynamicLayer):  # type: ignore[misc]  # transformers is not fol
 
     def __init__(self) -> None:
         super().__init__()
-        self._room: tuple[Tensor, Tensor] | None = None
+        self._room: States | None = None
 
-    def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
+    def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> States:
         """Append the states of new tokens (rows, heads, tokens, width); returns all of them."""
         before = self.get_seq_length()
         if before == 0:
@@ -137,10 +194,24 @@ class RoomyLayer(DynamicLayer):  # type: ignore[misc]  # transformers is not fol
         self.keys, self.values = keys[:, :, :after], values[:, :, :after]
         return self.keys, self.values
 
-    def batch_repeat_interleave(self, repeats: int) -> None:
-        """Make `repeats` rows of each."""
+    def place(self, row: int, states: States) -> None:
+        """Write the last tokens of a row."""
+        for whole, own in zip((self.keys, self.values), states, strict=True):
+            whole[row, :, whole.shape[2] - own.shape[2] :] = own[0]
+
+    def widen(self, columns: int) -> None:
+        """Put tokens of zeros before all."""
         self._room = None
-        super().batch_repeat_interleave(repeats)
+        self.keys, self.values = (
+            torch.cat([each.new_zeros(*each.shape[:2], columns, each.shape[3]), each], 2)
+            for each in (self.keys, self.values)
+        )
+
+    def trim(self, columns: int) -> None:
+        """Forget the first tokens of all rows."""
+        if self._room:
+            self._room = self._room[0][:, :, columns:], self._room[1][:, :, columns:]
+        self.keys, self.values = self.keys[:, :, columns:], self.values[:, :, columns:]
 
     def batch_select_indices(self, indices: Tensor) -> None:
         """Keep the rows `indices`."""

@@ -1,15 +1,17 @@
 """The `transformers` engine: batched sampling from a causal language model on this machine.
 
-A batch is a few prompts x n samples. Prompts are left-padded and read once; their key-value cache is then repeated for
-the samples, and samples that have ended leave the batch. Each sample draws from its own generator, so what it becomes
-does not depend on its neighbours, up to the rounding of the sums in the model. Models whose layers keep no key-value
-cache (linear attention) are not supported.
+Samples grow in a number of rows; one that ends gives its row to the next (continuous batching). A prompt is read once
+for all its samples. Prompts come in batches, at the end of which all rows are empty: what a batch gives depends on
+nothing before it, so a run that is resumed between two gives the same bytes. Each sample draws from its own generator,
+so what it becomes does not depend on its neighbours, up to the rounding of the sums in the model. Models whose layers
+keep no key-value cache (linear attention) are not supported.
 
-Shapes: B samples of a batch, V vocabulary.
+Shapes: B rows, K of them that take a token, V vocabulary.
 """
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from random import Random
@@ -17,36 +19,40 @@ from typing import Any
 
 import torch
 from jinja2 import TemplateError
+from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
 from dc_tools.core.errors import CannotRun
 from dc_tools.core.records import Finish
-from dc_tools.rollout.decode import Batch, sampling_from
+from dc_tools.rollout.decode import Batch, Prefix, read, sampling_from
 from dc_tools.rollout.draw import draw
 from dc_tools.rollout.engine import Prompt, Sample, Sampling, model_folder, sample_seed
 
 COMPACT_BELOW = 0.8
-"""Ended samples are cut out of the batch once at most this share of its rows still grows: a cut copies the cache."""
+"""With nothing left to begin, empty rows are cut out once at most this share still grows: a cut copies the cache."""
 
 
 class TransformersEngine:
     """Samples from `model`, which it shares and never copies; `version` is what its owner says the weights are."""
 
-    def __init__(self, model: Any, tokenizer: Any, name: str, batch_prompts: int = 4) -> None:
+    def __init__(self, model: Any, tokenizer: Any, name: str, batch_prompts: int = 16, rows: int = 32) -> None:
         self.model = model
         self.tokenizer = tokenizer
         self.name = name
         self.batch_prompts = batch_prompts
+        self.rows = rows
         self.version = ""
         self.end_ids = _end_ids(model, tokenizer)
         self.positions: int | None = getattr(model.config.get_text_config(), "max_position_embeddings", None)
 
     @classmethod
-    def load(cls, directory: str | Path, *, device: str = "auto", batch_prompts: int = 4) -> "TransformersEngine":
+    def load(
+        cls, directory: str | Path, *, device: str = "auto", batch_prompts: int = 16, rows: int = 32
+    ) -> "TransformersEngine":
         """The model saved in `directory`, named after it. Errors: `CannotRun`."""
         model, tokenizer = load_model(directory, device)
-        return cls(model, tokenizer, Path(directory).resolve().name, batch_prompts)
+        return cls(model, tokenizer, Path(directory).resolve().name, batch_prompts, rows)
 
     def encode(self, prompt: Prompt) -> list[int]:
         """Ids of the chat, opened for the assistant and begun with the prefix.
@@ -85,37 +91,55 @@ class TransformersEngine:
         return str(self.tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False))
 
     def _samples(self, prompts: list[Prompt], sampling: Sampling) -> list[list[Sample]]:
-        groups = []
-        for prompt in prompts:
-            ids = self.encode(prompt)
-            room = sampling.max_tokens if self.positions is None else self.positions - len(ids)
-            budget = min(sampling.max_tokens, room)
-            groups.append([_Growing(prompt, ids, budget, sampling.seed, i) for i in range(sampling.n)])
+        groups = [self._group(prompt, sampling) for prompt in prompts]
         fitting = [group for group in groups if group and group[0].budget > 0]
         if fitting:
-            with sampling_from(self.model), memory_errors(len(fitting), sampling.n):
-                self._grow(fitting, sampling)
+            rows = min(self.rows, sum(map(len, fitting)))
+            with sampling_from(self.model), memory_errors(rows):
+                self._grow(fitting, rows, sampling)
         return [[self._finished(sample) for sample in group] for group in groups]
 
-    def _grow(self, groups: list[list["_Growing"]], sampling: Sampling) -> None:
-        """Sample until each sample of each group has its `finish`."""
-        rows: list[_Growing | None] = [sample for group in groups for sample in group]
-        batch = Batch(self.model, [group[0].prompt_ids for group in groups], self.tokenizer.pad_token_id or 0)
-        logits_BV = batch.repeated(sampling.n)
+    def _group(self, prompt: Prompt, sampling: Sampling) -> list["_Growing"]:
+        ids = self.encode(prompt)
+        room = sampling.max_tokens if self.positions is None else self.positions - len(ids)
+        budget = min(sampling.max_tokens, room)
+        return [_Growing(prompt, ids, budget, sampling.seed, i) for i in range(sampling.n)]
+
+    def _grow(self, groups: list[list["_Growing"]], rows: int, sampling: Sampling) -> None:
+        """Sample until each sample of each group has its `finish`, `rows` of them at a time."""
+        waiting = deque(sample for group in groups for sample in group)
+        growing: list[_Growing | None] = [None] * rows
+        prompts = _Prompts(self.model, self.tokenizer.pad_token_id or 0)
+        batch = Batch(self.model, rows, prompts.read(list(islice(waiting, rows)))[0])
         while True:
-            uniform_B = [sample.rng.random() if sample else 0.0 for sample in rows]
-            ids_B, logprobs_B = draw(logits_BV, uniform_B, sampling.temperature, sampling.top_p)
-            for row, (token, logprob) in enumerate(zip(ids_B.tolist(), logprobs_B.tolist(), strict=True)):
-                sample = rows[row]
-                if sample and self._ends(sample, token, logprob):
-                    rows[row] = None
-            alive = [row for row, sample in enumerate(rows) if sample]
+            while waiting and (free := [row for row, sample in enumerate(growing) if not sample]):
+                taken = free[: len(waiting)]
+                samples = [waiting.popleft() for _ in taken]
+                prefixes = prompts.read(samples)
+                for row, sample, prefix in zip(taken, samples, prefixes, strict=True):
+                    growing[row] = sample
+                    batch.place(row, prefix)
+                self._take(growing, taken, torch.stack([prefix.logits_V for prefix in prefixes]), sampling)
+            alive = [row for row, sample in enumerate(growing) if sample]
             if not alive:
                 return
-            if len(alive) <= COMPACT_BELOW * len(rows):
-                ids_B = ids_B[batch.keep(alive)]
-                rows = [rows[row] for row in alive]
-            logits_BV = batch.advanced(ids_B)
+            if len(alive) <= COMPACT_BELOW * len(growing):
+                batch.keep(alive)
+                growing = [growing[row] for row in alive]
+                alive = list(range(len(alive)))
+            logits_BV = batch.advanced([sample.ids[-1] if sample else 0 for sample in growing], alive)
+            self._take(growing, range(len(growing)), logits_BV, sampling)
+
+    def _take(
+        self, growing: list["_Growing | None"], rows: Sequence[int], logits_KV: Tensor, sampling: Sampling
+    ) -> None:
+        """Draw the next token of these rows; a sample that ends leaves its row."""
+        samples = [growing[row] for row in rows]
+        uniform_K = [sample.rng.random() if sample else 0.0 for sample in samples]
+        ids_K, logprobs_K = draw(logits_KV, uniform_K, sampling.temperature, sampling.top_p)
+        for row, sample, token, logprob in zip(rows, samples, ids_K.tolist(), logprobs_K.tolist(), strict=True):
+            if sample and self._ends(sample, token, logprob):
+                growing[row] = None
 
     def _ends(self, sample: "_Growing", token: int, logprob: float) -> bool:
         """Add a token to `sample` and set its `finish` if it was the last."""
@@ -148,6 +172,24 @@ class TransformersEngine:
         ends = [text.index(stop) + len(stop) for stop in sample.prompt.stop if stop in text]
         text = sample.prompt.prefix + text[: min(ends, default=None)]
         return Sample(text, sample.finish, token_ids=sample.ids, logprobs=sample.logprobs, **account)
+
+
+class _Prompts:
+    """Prompts that were read, each once, until its last sample has begun."""
+
+    def __init__(self, model: Any, pad: int) -> None:
+        self._model, self._pad = model, pad
+        self._read: dict[int, Prefix] = {}
+
+    def read(self, samples: "Sequence[_Growing]") -> list[Prefix]:
+        """The prompt of each sample; those not known yet are read together. Samples of one prompt share the list of
+        its ids. Any prompt that none of these has is forgotten: samples begin in order."""
+        wanted = {id(sample.prompt_ids): sample.prompt_ids for sample in samples}
+        missing = [ids for key, ids in wanted.items() if key not in self._read]
+        found = read(self._model, missing, self._pad) if missing else []
+        new = {id(ids): prefix for ids, prefix in zip(missing, found, strict=True)}
+        self._read = {key: self._read.get(key) or new[key] for key in wanted}
+        return [self._read[id(sample.prompt_ids)] for sample in samples]
 
 
 class _Growing:
@@ -212,13 +254,11 @@ def _end_ids(model: Any, tokenizer: Any) -> frozenset[int]:
 
 
 @contextlib.contextmanager
-def memory_errors(prompts: int, n: int) -> Iterator[None]:
+def memory_errors(rows: int) -> Iterator[None]:
     """Turn running out of memory into a `CannotRun` that says what to lower."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:
         if not isinstance(error, MemoryError | torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
             raise
-        raise CannotRun(
-            f"out of memory with {prompts} prompts x {n} samples: lower --batch-prompts, --n or --max-tokens"
-        ) from error
+        raise CannotRun(f"out of memory with {rows} samples at a time: lower --rows or --max-tokens") from error

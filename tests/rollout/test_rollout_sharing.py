@@ -56,9 +56,9 @@ def test_sharded_weights_sample_the_same_and_train_on(taught_model: Path, one_ra
 
 
 def test_running_out_of_memory_says_what_to_lower() -> None:
-    with pytest.raises(CannotRun, match="2 prompts x 8 samples: lower --batch-prompts"), memory_errors(2, 8):
+    with pytest.raises(CannotRun, match="16 samples at a time: lower --rows"), memory_errors(16):
         torch.empty(1 << 60)
-    with pytest.raises(RuntimeError, match="shape"), memory_errors(2, 8):
+    with pytest.raises(RuntimeError, match="shape"), memory_errors(16):
         torch.zeros(2, 3) @ torch.zeros(2, 3)
 
 
