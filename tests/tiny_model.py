@@ -51,7 +51,7 @@ def messages_of(statement: str) -> list[dict[str, str]]:
     ]
 
 
-def make_tiny_model(directory: Path, seed: int = 0) -> Path:
+def make_tiny_model(directory: Path, seed: int = 0, heads: int = 4) -> Path:
     """A LLaMA of 2 layers x 64 with random weights and a BPE tokenizer in `directory`; same seed, same bytes."""
     import torch
     from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM
@@ -59,8 +59,9 @@ def make_tiny_model(directory: Path, seed: int = 0) -> Path:
     tokenizer = _tokenizer()
     ids = {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id}
     config = LlamaConfig(
-        vocab_size=len(tokenizer), hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=4,
-        num_key_value_heads=2, max_position_embeddings=512, tie_word_embeddings=True, bos_token_id=None, **ids,
+        vocab_size=len(tokenizer), hidden_size=64, intermediate_size=128, num_hidden_layers=2,
+        num_attention_heads=heads, num_key_value_heads=heads // 2, max_position_embeddings=512,
+        tie_word_embeddings=True, bos_token_id=None, **ids,
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

@@ -131,6 +131,51 @@ def start(function: Callable[..., Any], *arguments: Any, results: int = 1) -> li
     return found if isinstance(found, list) else [found]
 
 
+class Replicas:
+    """Processes of the connected cluster that each hold something which is costly to make, as a loaded model.
+
+    One that is lost, with its node or without, is made anew elsewhere, and does again what it had not answered.
+    """
+
+    def __init__(self, count: int, make: Callable[..., Any], *arguments: Any, gpus: int = 0, at_once: int = 1) -> None:
+        """Each holds what `make(*arguments)` gives, on `gpus` GPUs, and answers `at_once` questions side by side, each
+        in a thread. Errors: `CannotRun` where the cluster has no room; others come with the first answer."""
+        import ray
+
+        for name, each in (("CPU", 1), ("GPU", gpus)):
+            found = ray.cluster_resources().get(name, 0)
+            if count * each > found:
+                raise CannotRun(f"{count} processes need {count * each} {name}s; the cluster has {found:.0f}")
+        kind = ray.remote(
+            num_cpus=1, num_gpus=gpus, max_restarts=RETRIES, max_task_retries=RETRIES, max_concurrency=at_once,
+            scheduling_strategy="SPREAD",
+        )(_Replica)
+        self._actors = [kind.remote(dc_tools.__version__, make, *arguments) for _ in range(count)]
+        self._asked = 0
+
+    def ask(self, method: str, *arguments: Any) -> Any:
+        """A reference to what the next of them answers; errors come with `fetch`."""
+        self._asked += 1
+        return self._actors[self._asked % len(self._actors)].ask.remote(method, *arguments)
+
+
+class _Replica:
+    """One of them; what kept it from being made is its answer to everything."""
+
+    def __init__(self, version: str, make: Callable[..., Any], *arguments: Any) -> None:
+        self._failure: DcError | None = None
+        try:
+            self._held = _answer(version, make, *arguments)
+        except DcError as error:
+            self._failure = error
+
+    def ask(self, method: str, *arguments: Any) -> Any:
+        """What a method of the held answers."""
+        if self._failure:
+            raise self._failure
+        return getattr(self._held, method)(*arguments)
+
+
 def ahead() -> int:
     """How many pieces of work may be under way or wait for their turn."""
     return AHEAD * max(1, cpus())
@@ -141,6 +186,13 @@ def cpus() -> int:
     import ray
 
     return int(ray.cluster_resources().get("CPU", 0))
+
+
+def gpus() -> int:
+    """GPUs of the nodes that are alive."""
+    import ray
+
+    return int(ray.cluster_resources().get("GPU", 0))
 
 
 def _answer(version: str, function: Callable[..., Any], *arguments: Any) -> Any:

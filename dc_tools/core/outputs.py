@@ -39,7 +39,7 @@ class StreamSink:
         self.name = "stdout" if target == "-" else target
         if target == "-" and sys.stdout is None:
             raise CannotRun("stdout is closed: use -o FILE")
-        self._fd = sys.stdout.fileno() if target == "-" else _open_fd(target)
+        self._fd = os.dup(sys.stdout.fileno()) if target == "-" else _open_fd(target)
         self._buffer = bytearray()
 
     def write(self, line: bytes) -> None:

@@ -1,29 +1,34 @@
 """The command dc-rollout."""
 
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dc_tools.core.command import command
 from dc_tools.core.errors import UsageError, missing_extra
 from dc_tools.core.run import Run
+from dc_tools.core.streams import keep_stdout_for_records
 from dc_tools.rollout.engine import Sampling, model_folder
 from dc_tools.rollout.prompts import PromptStyle
 from dc_tools.rollout.stage import EngineName, sampled
 
+if TYPE_CHECKING:
+    from dc_tools.rollout.replicas import ReplicatedVllm
+    from dc_tools.rollout.vllm import VllmEngine
+
 
 @command(
     "dc-rollout", content_flags=frozenset({"model"}),
-    free_flags=frozenset({"base_url", "api_key_file", "concurrency", "timeout"}),
+    free_flags=frozenset({"base_url", "api_key_file", "concurrency", "timeout", "tp", "dp", "ray_address"}),
 )
 def main(
     run: Run,
     model: Annotated[
-        str | None, typer.Option(help="Folder of a model (transformers), or the name it has on the server (openai).")
+        str | None, typer.Option(help="Folder of a model, or the name it has on the server (openai).")
     ] = None,
-    engine: Annotated[EngineName, typer.Option(help="Sample on this machine or from a server.")] = (
+    engine: Annotated[EngineName, typer.Option(help="Sample by transformers or vLLM, or from a server.")] = (
         EngineName.TRANSFORMERS
     ),
     base_url: Annotated[
@@ -46,6 +51,12 @@ def main(
     ] = 16,
     concurrency: Annotated[int, typer.Option(min=1, help="openai: requests at a time.")] = 16,
     timeout: Annotated[float, typer.Option(min=1.0, help="openai: seconds for one try of a request.")] = 600.0,
+    tp: Annotated[int, typer.Option("--tp", min=1, help="vllm: GPUs that share the weights.")] = 1,
+    dp: Annotated[int, typer.Option("--dp", min=1, help="vllm: engines over Ray, each with all weights.")] = 1,
+    context: Annotated[
+        int | None, typer.Option(min=1, help="vllm: most tokens of prompt and answer; default: the model's.")
+    ] = None,
+    ray_address: Annotated[str | None, typer.Option(help="vllm: a Ray cluster; default: our own if --dp.")] = None,
     device: Annotated[str, typer.Option(help="transformers: auto, cpu, cuda, cuda:1, ...")] = "auto",
 ) -> None:
     """Sample answers to problems from a language model: adds `rollouts` to each line.
@@ -64,11 +75,29 @@ def main(
             run.write(sampled(run, server, sampling, prompt_style, piece=1, tokens=tokens))
         return
     if model is None:
-        raise UsageError("--engine transformers needs --model FOLDER")
+        raise UsageError(f"--engine {engine} needs --model FOLDER")
     model_folder(model)
+    if engine is EngineName.VLLM:
+        with _vllm(model, tp, dp, context, ray_address) as fast:
+            run.write(sampled(run, fast, sampling, prompt_style, piece=1, tokens=tokens))
+        return
     try:
         from dc_tools.rollout.transformers import TransformersEngine
     except ImportError as error:
         raise missing_extra(error.name or "transformers", "train") from None
     local = TransformersEngine.load(model, device=device, batch_prompts=batch_prompts, rows=rows)
     run.write(sampled(run, local, sampling, prompt_style, piece=batch_prompts, tokens=tokens))
+
+
+def _vllm(
+    model: str, tp: int, dp: int, context: int | None, address: str | None
+) -> "AbstractContextManager[VllmEngine | ReplicatedVllm]":
+    """vLLM in this process, or several of them over Ray."""
+    keep_stdout_for_records()
+    if dp > 1 or address:
+        from dc_tools.rollout.replicas import replicated
+
+        return replicated(model, dp, tp=tp, context=context, address=address)
+    from dc_tools.rollout.vllm import VllmEngine
+
+    return closing(VllmEngine.load(model, tp, context))

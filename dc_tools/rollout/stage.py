@@ -4,7 +4,6 @@ from collections import deque
 from collections.abc import Iterator
 from enum import StrEnum
 from itertools import islice
-from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -13,24 +12,20 @@ from dc_tools.core.extract import extract_block
 from dc_tools.core.languages import PYTHON
 from dc_tools.core.records import Finish, Line, Problem, Rollout, Tokens, encode
 from dc_tools.core.run import Kept, Outcome, Run
-from dc_tools.rollout.engine import Prompt, Sample, Sampling
+from dc_tools.rollout.engine import Engine, Prompt, Sample, Sampling
 from dc_tools.rollout.prompts import PromptStyle, render
-
-if TYPE_CHECKING:
-    from dc_tools.rollout.openai import OpenAIEngine
-    from dc_tools.rollout.transformers import TransformersEngine
 
 
 class EngineName(StrEnum):
     """Where samples come from."""
 
     TRANSFORMERS = "transformers"
+    VLLM = "vllm"
     OPENAI = "openai"
 
 
 def sampled(
-    run: Run, engine: "TransformersEngine | OpenAIEngine", sampling: Sampling, style: PromptStyle, *,
-    piece: int, tokens: bool,
+    run: Run, engine: Engine, sampling: Sampling, style: PromptStyle, *, piece: int, tokens: bool
 ) -> Iterator[list[Outcome]]:
     """The lines of `run` with their rollouts, `piece` lines at a time; lines that ask nothing are rejected.
 

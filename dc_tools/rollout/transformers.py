@@ -18,13 +18,13 @@ from random import Random
 from typing import Any
 
 import torch
-from jinja2 import TemplateError
 from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
 from dc_tools.core.errors import CannotRun
 from dc_tools.core.records import Finish
+from dc_tools.rollout.chat import encode, end_ids
 from dc_tools.rollout.decode import Batch, Prefix, read, sampling_from
 from dc_tools.rollout.draw import draw
 from dc_tools.rollout.engine import Prompt, Sample, Sampling, model_folder, sample_seed
@@ -43,7 +43,7 @@ class TransformersEngine:
         self.batch_prompts = batch_prompts
         self.rows = rows
         self.version = ""
-        self.end_ids = _end_ids(model, tokenizer)
+        self.end_ids = end_ids(getattr(model.generation_config, "eos_token_id", None), tokenizer)
         self.positions: int | None = getattr(model.config.get_text_config(), "max_position_embeddings", None)
 
     @classmethod
@@ -55,24 +55,8 @@ class TransformersEngine:
         return cls(model, tokenizer, Path(directory).resolve().name, batch_prompts, rows)
 
     def encode(self, prompt: Prompt) -> list[int]:
-        """Ids of the chat, opened for the assistant and begun with the prefix.
-
-        Where a chat template knows no system message, that one opens the first message of the user. A tokenizer
-        without a template gets the plain text `role: content`, a message a paragraph. Errors: `CannotRun` where the
-        template takes the chat in neither way.
-        """
-        messages = [dict(message) for message in prompt.messages]
-        if not self.tokenizer.chat_template:
-            text = "\n\n".join([f"{m['role']}: {m['content']}" for m in messages] + ["assistant: "])
-            return list(self.tokenizer(text + prompt.prefix)["input_ids"])
-        try:
-            text = self._templated(messages)
-        except TemplateError:
-            try:
-                text = self._templated(_without_system(messages))
-            except TemplateError as error:
-                raise CannotRun(f"{self.name}: the chat template refuses the prompt: {error}") from None
-        return list(self.tokenizer(text + prompt.prefix, add_special_tokens=False)["input_ids"])
+        """Ids of the chat. Errors: `CannotRun`."""
+        return encode(self.tokenizer, prompt, self.name)
 
     def generate(self, prompts: Iterable[Prompt], sampling: Sampling) -> Iterator[list[Sample]]:
         """For each prompt its samples; prompts are taken `batch_prompts` at a time, when they are needed.
@@ -86,9 +70,6 @@ class TransformersEngine:
 
     def close(self) -> None:
         """Nothing to give back: the weights belong to whoever loaded them."""
-
-    def _templated(self, messages: list[dict[str, str]]) -> str:
-        return str(self.tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False))
 
     def _samples(self, prompts: list[Prompt], sampling: Sampling) -> list[list[Sample]]:
         groups = [self._group(prompt, sampling) for prompt in prompts]
@@ -238,19 +219,6 @@ def pick_device(name: str) -> torch.device:
     except (RuntimeError, AssertionError) as error:
         raise CannotRun(f"--device {name}: {str(error).splitlines()[0]}") from None
     return device
-
-
-def _without_system(messages: list[dict[str, str]]) -> list[dict[str, str]]:
-    if len(messages) < 2 or messages[0]["role"] != "system":
-        return messages
-    system, first, *rest = messages
-    return [{**first, "content": f"{system['content']}\n\n{first['content']}"}, *rest]
-
-
-def _end_ids(model: Any, tokenizer: Any) -> frozenset[int]:
-    ends = getattr(model.generation_config, "eos_token_id", None)
-    found = set(ends if isinstance(ends, list) else [ends]) | {tokenizer.eos_token_id}
-    return frozenset(found - {None})
 
 
 @contextlib.contextmanager

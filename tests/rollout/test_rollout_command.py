@@ -1,5 +1,6 @@
 """dc-rollout as its users run it."""
 
+import importlib.util
 import json
 import random
 import signal
@@ -194,3 +195,11 @@ def test_term_ends_a_run_that_waits_for_its_server(
     assert code == 143
     assert "stopped by TERM; run again with --resume" in err
     assert not (tmp_path / "out").exists()
+
+
+def test_without_vllm_its_engine_says_what_to_install(tiny_model: Path, tmp_path: Path) -> None:
+    if importlib.util.find_spec("vllm"):
+        pytest.skip("vLLM is installed here")
+    found = run([BIN / "dc-rollout", write_problems(tmp_path / "in"), "--engine", "vllm", "--model", tiny_model])
+    assert (found.code, found.out) == (3, b"")
+    assert "dc-tools[vllm]" in found.err

