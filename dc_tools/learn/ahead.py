@@ -54,6 +54,8 @@ class Job:
     """The recipe as its files are now. Errors: `CannotRun`."""
     evaluation: Sequence[bytes] = ()
     eval_every: int = 10
+    trackers: Sequence[str] = ()
+    """Names of the places that metrics go to."""
     replay: Path | None = None
     """A folder of rollouts to learn from, in place of sampling."""
 
@@ -112,13 +114,13 @@ class Ahead:
     def _step(self, place: Place) -> Rolled:
         step, recipe = place.step + 1, staged(self._folder.recipe(place.step + 1), place)
         lines, times = _known(self._folder, self._job, step), {"sample_s": 0.0, "judge_s": 0.0}
-        if not usable(lines):
+        groups = usable(lines)
+        if not groups:
             if not self._job.replay:
-                lines, times = rolled_out(self._cluster, self._job.problems, place, recipe, self._seed)
-            if not usable(lines):
+                lines, groups, times = rolled_out(self._cluster, self._job.problems, place, recipe, self._seed)
+            if not groups:
                 raise CannotRun(f"step {step}: {_failure(lines)}")
             write_ahead(self._folder.rollouts(step), lines)
-        groups = usable(lines)
         oldest = min(r.version for group in groups for r in group.responses)
         if oldest < place.step - recipe.staleness:
             raise CannotRun(
@@ -153,10 +155,13 @@ def _known(folder: Folder, job: Job, step: int) -> list[bytes]:
 
 def rolled_out(
     cluster: Cluster, problems: Sequence[bytes], place: Place, recipe: Recipe, seed: int
-) -> tuple[list[bytes], dict[str, float]]:
-    """A step's lines. Where groups whose rewards are equal are replaced, problems are asked until the batch is full, or
-    `dynamic_rounds` are over (Yu et al. 2025, DAPO: dynamic sampling)."""
-    lines, times = list[bytes](), {"sample_s": 0.0, "judge_s": 0.0}
+) -> tuple[list[bytes], list[Group], dict[str, float]]:
+    """A step's lines, and the groups that can be learned from.
+
+    Where groups whose rewards are equal are replaced, problems are asked until the batch is full, or `dynamic_rounds`
+    are over (Yu et al. 2025, DAPO: dynamic sampling).
+    """
+    lines, groups, times = list[bytes](), list[Group](), {"sample_s": 0.0, "judge_s": 0.0}
     order = seed if recipe.shuffle else None
     missing = recipe.batch
     for _ in range(recipe.dynamic_rounds if recipe.replaces_equal else 1):
@@ -164,10 +169,11 @@ def rolled_out(
         more, took = cluster.roll_out([problems[i] for i in chosen], place.step + 1, seed, recipe, first=len(lines))
         lines += more
         times = {name: times[name] + took.get(name, 0.0) for name in times}
-        missing = recipe.batch - sum(group.teaches for group in usable(lines))
+        groups += usable(more)
+        missing = recipe.batch - sum(group.teaches for group in groups)
         if missing <= 0:
             break
-    return lines, times
+    return lines, groups, times
 
 
 def usable(lines: Sequence[bytes]) -> list[Group]:

@@ -5,6 +5,8 @@ whose responses exceed the token budget is cut into several pieces, each with th
 gradient.
 """
 
+import bisect
+import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
@@ -86,10 +88,6 @@ class Row:
             self.responses += [at] * size
         self.prompts += [number] * (len(self.ids) - first)
 
-    def idle(self) -> "Row":
-        """The same without weight: what a rank computes while the others have more to do."""
-        return replace(self, weights=[0.0] * len(self.weights))
-
 
 @dataclass(frozen=True)
 class Weighed:
@@ -122,13 +120,38 @@ class Piece:
 
 
 @dataclass(frozen=True)
-class Plan:
-    """How an optimizer step is cut up: for each rank its rows, as many for all."""
+class Lot:
+    """The pieces of a row."""
 
-    rows: list[list[Row]]
+    pieces: list[Piece]
+    is_idle: bool = False
+    """Whether it is computed without weight, while other ranks have more to do."""
+
+    @property
+    def tokens(self) -> int:
+        """Of the row."""
+        return sum(piece.tokens for piece in self.pieces)
+
+    def row(self) -> Row:
+        """Of its pieces."""
+        row = Row()
+        for piece in self.pieces:
+            row.add(piece)
+        return replace(row, weights=[0.0] * len(row.weights)) if self.is_idle else row
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How an optimizer step is cut up: for each rank what its rows are made of, as many for all."""
+
+    shares: list[list[Lot]]
     waste: float
     """Share of the tokens that all ranks together have time for in which nothing new is learned: prompts that are read
     again, ranks that wait for a longer row of another."""
+
+    def rows(self, rank: int) -> list[Row]:
+        """Of one rank."""
+        return [lot.row() for lot in self.shares[rank]]
 
 
 def pieces(group: int, prompt_ids: list[int], responses: Sequence[Weighed], token_budget: int) -> list[Piece]:
@@ -151,32 +174,33 @@ def planned(found: Sequence[Piece], token_budget: int, ranks: int = 1, token_cos
 
     `token_cost` is what a token costs beside attention, in pairs of tokens that see each other.
     """
-    lots: list[list[Piece]] = []
-    for piece in sorted(found, key=lambda piece: -piece.tokens):  # the first that it fits into, the longest first
-        room = (lot for lot in lots if sum(each.tokens for each in lot) + piece.tokens <= token_budget)
-        lot = next(room, None)
-        lots.append([piece]) if lot is None else lot.append(piece)
-    costs = [sum(piece.pairs + token_cost * piece.tokens for piece in lot) for lot in lots]
-    shares: list[list[int]] = [[] for _ in range(ranks)]
-    for number in sorted(range(len(lots)), key=lambda number: -costs[number]):
-        min(shares, key=lambda share: sum(costs[each] for each in share)).append(number)
-    rows = [[_row(lots[number]) for number in share] for share in shares]
-    most = max(map(len, rows))
-    shortest = min((row for share in rows for row in share), key=lambda row: len(row.ids), default=None)
-    if shortest:
-        for share in rows:
-            share += [shortest.idle()] * (most - len(share))
-    time = ranks * sum(max(len(row.ids) for row in at_once) for at_once in zip(*rows, strict=True))
+    lots: list[Lot] = []
+    rooms: list[tuple[int, int]] = []  # of each lot, in order of the room
+    for piece in sorted(found, key=lambda piece: -piece.tokens):  # the longest first, each where it leaves least room
+        at = bisect.bisect_left(rooms, (piece.tokens, 0))
+        if at == len(rooms):
+            lots.append(Lot([piece]))
+            bisect.insort(rooms, (token_budget - piece.tokens, len(lots) - 1))
+        else:
+            room, number = rooms.pop(at)
+            lots[number].pieces.append(piece)
+            bisect.insort(rooms, (room - piece.tokens, number))
+    shares: list[list[Lot]] = [[] for _ in range(ranks)]
+    loads = [(0, rank) for rank in range(ranks)]
+    costs = [sum(piece.pairs + token_cost * piece.tokens for piece in lot.pieces) for lot in lots]
+    for number in sorted(range(len(lots)), key=lambda number: -costs[number]):  # each to who has least to do
+        load, rank = loads[0]
+        shares[rank].append(lots[number])
+        heapq.heapreplace(loads, (load + costs[number], rank))
+    most = max(map(len, shares))
+    if lots:
+        idle = Lot(min(lots, key=lambda lot: lot.tokens).pieces, is_idle=True)
+        for share in shares:
+            share += [idle] * (most - len(share))
+    time = ranks * sum(max(lot.tokens for lot in at_once) for at_once in zip(*shares, strict=True))
     prompts = {piece.group: len(piece.prompt_ids) for piece in found}
     needed = sum(prompts.values()) + sum(piece.tokens - len(piece.prompt_ids) for piece in found)
-    return Plan(rows, 1 - needed / time if time else 0.0)
-
-
-def _row(lot: Sequence[Piece]) -> Row:
-    row = Row()
-    for piece in lot:
-        row.add(piece)
-    return row
+    return Plan(shares, 1 - needed / time if time else 0.0)
 
 
 def batch_at(size: int, cursor: int, count: int, seed: int | None) -> list[int]:

@@ -18,7 +18,7 @@ Setting = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE",
     content_flags=frozenset({"model", "eval"}),
     free_flags=frozenset({
         "recipe", "settings", "rewards", "stages", "staleness", "ray_address", "stop_after", "step_timeout", "device",
-        "trainers", "samplers", "judges", "rescore", "dry_run", "device_memory",
+        "trainers", "samplers", "judges", "rescore", "dry_run", "device_memory", "track",
     }),
 )
 def main(
@@ -33,6 +33,9 @@ def main(
     settings: Setting = None,
     eval: Annotated[list[str] | None, typer.Option(help="Problems to measure it on, never learned from.")] = None,
     eval_every: Annotated[int, typer.Option(min=1, help="Steps between measures of --eval.")] = 10,
+    track: Annotated[
+        str | None, typer.Option(help="Send metrics to tensorboard, wandb, trackio: one or several, with commas.")
+    ] = None,
     replay: Annotated[Path | None, typer.Option(help="Learn from the rollouts in this folder; sample none.")] = None,
     rescore: Annotated[
         list[str] | None, typer.Option(help="Only say on stdout what these rewards would make of such rollouts.")
@@ -71,6 +74,7 @@ def main(
     from dc_tools.learn.rescore import say_again
     from dc_tools.learn.shape import Shape
     from dc_tools.learn.stages import parse_stages
+    from dc_tools.learn.track import check_names
 
     overrides = parse_settings(settings or []) | ({"stages": parse_stages(stages)} if stages else {})
     overrides |= {} if staleness is None else {"staleness": staleness}
@@ -86,6 +90,8 @@ def main(
     if run.options.output == "-" and not dry_run:
         raise UsageError("-o RUN is needed: a run is a folder")
     first = plan()
+    places = [name.strip() for name in track.split(",")] if track else []
+    check_names(places)
     shape = Shape(trainers, samplers, judges, run.options.workers)
     shape.check(first)
     model_folder(model)
@@ -102,7 +108,7 @@ def main(
     from dc_tools.learn.loop import train
 
     folder = Folder(Path(run.options.output))
-    job = Job(problems, last, stop_after, plan, evaluation, eval_every, replay)
+    job = Job(problems, last, stop_after, plan, evaluation, eval_every, places, replay)
     with folder.opened(run, first, model), cluster(
         model, first, shape, address=address, device=device, deadline_s=step_timeout
     ) as actors:

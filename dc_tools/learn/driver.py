@@ -23,6 +23,7 @@ from dc_tools.learn.recipe import Recipe
 from dc_tools.learn.sampler import Sampler
 from dc_tools.learn.shape import Shape
 from dc_tools.learn.trainer import Trainer
+from dc_tools.learn.watch import Report, Watched
 from dc_tools.rollout.engine import Prompt, Sampling, sample_seed
 from dc_tools.rollout.prompts import PromptStyle, render
 from dc_tools.sandbox.judge import JudgePool
@@ -38,14 +39,19 @@ NO_CODE = "the answer has no code block"
 LESS_MEMORY = "lower token_budget or sample_rows, or train an adapter (--set lora_rank=16)"
 
 
-class Judge:
+class Judge(Watched):
     """The sandboxes of one node."""
 
     def __init__(self, workers: int) -> None:
+        super().__init__()
         self._pool = JudgePool(workers)
 
-    def judge(self, problems: Sequence[bytes], groups: Sequence[Sequence[Rollout]]) -> list[list[Rollout]]:
+    def judge(self, problems: Sequence[bytes], groups: Sequence[Sequence[Rollout]], step: int) -> list[list[Rollout]]:
         """The groups with code and verdict on every rollout."""
+        with self.spans("judge", step=step):
+            return self._judged(problems, groups)
+
+    def _judged(self, problems: Sequence[bytes], groups: Sequence[Sequence[Rollout]]) -> list[list[Rollout]]:
         pending = []
         for line, group in zip(problems, groups, strict=True):
             problem = Line(line).decode(Problem)
@@ -60,15 +66,23 @@ class Judge:
         return [list(group) for group in groups]
 
 
-class TrainerActor(Trainer):
+class TrainerActor(Watched):
     """A trainer that is made after its process is there, so that what goes wrong comes back as an error of its own."""
-
-    def __init__(self) -> None:
-        """Nothing yet."""
 
     def open(self, model: str, recipe: Recipe, device: str, rank: int, world: int, address: str) -> None:
         """Load the model. Errors: `CannotRun`."""
-        super().__init__(model, recipe, device, Ranks.join(rank, world, address, device))
+        with self.spans("load"):
+            self._trainer = Trainer(model, recipe, device, Ranks.join(rank, world, address, device))
+
+    def do(self, method: str, *arguments: Any, **of_span: Any) -> Any:
+        """What a method of the trainer answers."""
+        with self.spans(method, **of_span):
+            return getattr(self._trainer, method)(*arguments)
+
+    def sample(self, prompts: Sequence[Prompt], sampling: Sampling, version: str, step: int) -> list[list[Rollout]]:
+        """A group of rollouts for each prompt."""
+        with self.spans("sample", step=step):
+            return self._trainer.sample(prompts, sampling, version)
 
     def meeting_point(self) -> str:
         """Where the others find this one: HOST:PORT that is free."""
@@ -77,25 +91,34 @@ class TrainerActor(Trainer):
             return f"{ray.util.get_node_ip_address()}:{probe.getsockname()[1]}"
 
 
-class SamplerActor(Sampler):
+class SamplerActor(Watched):
     """A sampler with weights of its own; `version` is that of the policy it was last sent."""
 
-    def __init__(self) -> None:
-        """Nothing yet."""
-        self.version = "step-0"
+    version = "step-0"
 
     def open(self, model: str, recipe: Recipe, device: str) -> None:
         """Load the model. Errors: `CannotRun`."""
-        self.engine = Sampler.load(model, recipe, device).engine
+        with self.spans("load"):
+            self._sampler = Sampler.load(model, recipe, device)
 
-    def update(self, weights: Mapping[str, Any], version: str) -> None:
+    def take(self, recipe: Recipe) -> None:
+        """From now on another recipe holds."""
+        self._sampler.take(recipe)
+
+    def update(self, weights: Mapping[str, Any], version: str, step: int) -> None:
         """Take on a trainer's weights."""
-        self.receive(weights)
+        with self.spans("update", step=step):
+            self._sampler.receive(weights)
         self.version = version
 
-    def sample(self, prompts: Sequence[Prompt], sampling: Sampling, version: str) -> list[list[Rollout]]:
+    def probe(self) -> list[float]:
+        """What it says of a fixed text."""
+        return self._sampler.probe()
+
+    def sample(self, prompts: Sequence[Prompt], sampling: Sampling, version: str, step: int) -> list[list[Rollout]]:
         """A group of rollouts for each prompt, by the weights that are there."""
-        return super().sample(prompts, sampling, self.version)
+        with self.spans("sample", step=step):
+            return self._sampler.sample(prompts, sampling, self.version)
 
 
 @dataclass
@@ -112,6 +135,8 @@ class Cluster:
     """The trainer itself, where it samples."""
     judges: list[Any] = field(default_factory=list)
     is_closing: bool = False
+    asked: dict[str, Any] = field(default_factory=dict)
+    """Of processes by name, where their next report will be."""
     probes: tuple[list[float], list[tuple[Any, Any]]] | None = None
     """What the trainer says of a fixed text since the last sync; of each sampler, where it will be known that it took
     the weights, and what it says."""
@@ -120,7 +145,7 @@ class Cluster:
         """Begin all actors, anew where there are some. Errors: `CannotRun`."""
         for actor in {*self.trainers, *self.samplers, *self.judges}:
             ray.kill(actor)
-        shape, self.probes = self.shape, None
+        shape, self.probes, self.asked = self.shape, None, {}
         gpu = 1 if ray.cluster_resources().get("GPU", 0) >= 1 and self.device != "cpu" else 0
         _check_room(shape, gpu)
         self.trainers = [ray.remote(num_cpus=1, num_gpus=gpu)(TrainerActor).remote() for _ in range(shape.trainers)]
@@ -144,14 +169,24 @@ class Cluster:
         """Whether samplers have weights of their own."""
         return self.samplers != self.trainers
 
-    def by_trainers(self, method: str, what: str, *arguments: Any) -> Any:
+    def by_trainers(self, method: str, what: str, *arguments: Any, **of_span: Any) -> Any:
         """What rank 0 answers; all ranks are asked, and waited for."""
-        return self.wait_all([getattr(trainer, method).remote(*arguments) for trainer in self.trainers], what)[0]
+        return self.wait_all([trainer.do.remote(method, *arguments, **of_span) for trainer in self.trainers], what)[0]
 
-    def learn(self, groups: Sequence[Group]) -> dict[str, float]:
+    def learn(self, groups: Sequence[Group], step: int) -> dict[str, float]:
         """One step's updates."""
-        found: dict[str, float] = self.by_trainers("learn", "the update", ray.put(list(groups)))
+        found: dict[str, float] = self.by_trainers("learn", "the update", ray.put(list(groups)), step=step)
         return found
+
+    def reports(self, wait_s: float) -> dict[str, Report]:
+        """What processes, by name, did since they last reported; whoever is at work for longer than `wait_s` does so
+        another time."""
+        kinds = {"trainer": self.trainers, "sampler": self.samplers if self.is_split else [], "judge": self.judges}
+        actors = {f"{kind} {number}": actor for kind, each in kinds.items() for number, actor in enumerate(each)}
+        self.asked |= {name: actor.report.remote() for name, actor in actors.items() if name not in self.asked}
+        ready, _ = ray.wait(list(self.asked.values()), num_returns=len(self.asked), timeout=wait_s)
+        names = [name for name, reference in self.asked.items() if reference in ready]
+        return {name: self.wait(self.asked.pop(name), f"the report of {name}") for name in names}
 
     def sync(self, step: int) -> float:
         """Send the weights after `step` to the samplers, each of which takes them on when it has done what it was asked
@@ -159,10 +194,11 @@ class Cluster:
         started = time.monotonic()
         if self.is_split:
             self.check()
-            weights = [trainer.weights.remote() for trainer in self.trainers]
-            mine = self.by_trainers("probe", "the probe")
+            weights = [trainer.do.remote("weights", step=step) for trainer in self.trainers]
+            mine = self.by_trainers("probe", "the probe", step=step)
             self.probes = mine, [
-                (sampler.update.remote(weights[0], f"step-{step}"), sampler.probe.remote()) for sampler in self.samplers
+                (sampler.update.remote(weights[0], f"step-{step}", step), sampler.probe.remote())
+                for sampler in self.samplers
             ]
         return time.monotonic() - started
 
@@ -209,9 +245,9 @@ class Cluster:
         for number, piece in enumerate(pieces):
             prompts = [self._prompt(line, style, f"{first + number}.{i}") for i, line in enumerate(piece)]
             sampler, judge = self.samplers[number % len(self.samplers)], self.judges[number % len(self.judges)]
-            rollouts = sampler.sample.remote(prompts, sampling, f"step-{step - 1}")
+            rollouts = sampler.sample.remote(prompts, sampling, f"step-{step - 1}", step)
             sampled.append(rollouts)
-            judged.append(judge.judge.remote(list(piece), rollouts))
+            judged.append(judge.judge.remote(list(piece), rollouts, step))
         for reference in sampled:
             self.wait_only(reference, "rollouts")
         sample_s = time.monotonic() - started

@@ -3,6 +3,7 @@
     RUN/run.json                    what run this is, and which recipe held from which step on
     RUN/rollouts/step-000001.jsonl.zst   written before learning from it
     RUN/metrics.jsonl               one line a step
+    RUN/timeline.json               which process did what when, for Perfetto
     RUN/checkpoints/step-000010.pt  everything that step 11 depends on
     RUN/best/                       the policy that did best on --eval
     RUN/model/                      the exported policy, at the end
@@ -27,7 +28,10 @@ from dc_tools.core.run import Run
 from dc_tools.learn.recipe import Recipe
 
 LOCK = "run.lock"
-OWN = ("run.json", "rollouts", "metrics.jsonl", "checkpoints", "best", "model", "manifest.json")
+OWN = (
+    "run.json", "rollouts", "metrics.jsonl", "timeline.json", "checkpoints", "best", "model", "tensorboard", "wandb",
+    "track-id", "manifest.json",
+)
 
 
 @dataclass

@@ -12,6 +12,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from dc_tools.core.errors import CannotRun, DcError, Stopped
 from dc_tools.core.run import Run
 from dc_tools.learn.ahead import Ahead, Job, Place, Rolled, usable
@@ -20,8 +22,12 @@ from dc_tools.learn.driver import ActorLost, Cluster
 from dc_tools.learn.folder import Folder, changes
 from dc_tools.learn.metrics import of_evaluation, of_groups
 from dc_tools.learn.recipe import FIXED
+from dc_tools.learn.track import trackers
+from dc_tools.learn.watch import Watch
 
 MOST_LOSSES = 3
+REPORT_S = 5.0
+"""How long a step waits for what its processes report of it."""
 EVAL_SEED = 1 << 20
 """The evaluation is sampled with the same seeds at each step."""
 
@@ -52,21 +58,38 @@ def _trained(run: Run, cluster: Cluster, folder: Folder, job: Job, ends: float) 
         place = _restored(cluster, latest[1])
         run.say(f"going on after step {place.step}")
     folder.cut_metrics(place.step)
-    with contextlib.closing(Ahead(cluster, folder, job, run.options.seed)) as ahead, _hangups() as hung_up:
+    config = msgspec.to_builtins(folder.recipe(place.step + 1))
+    places = trackers(job.trackers, folder.path, config, first_step=place.step + 1, say=run.say)
+    with (
+        contextlib.closing(Watch(folder.path / "timeline.json", place.step, places)) as watch,
+        contextlib.closing(Ahead(cluster, folder, job, run.options.seed)) as ahead, _hangups() as hung_up,
+    ):
+        watch.take(cluster.reports(cluster.deadline_s))
+        watch.energy(0, 0)
+        if not watch.measures_energy:
+            run.say("energy is not measured: no counter of a GPU (extra energy) or a processor can be read")
         while place.step < job.steps:
             if hung_up():
                 place = _reloaded(run, cluster, folder, job, place, ahead)
             begun = time.monotonic()
-            rolled = ahead.next(place)
+            with watch.spans("wait for rollouts", step=place.step + 1):
+                rolled = ahead.next(place)
             cluster.take(rolled.recipe)
             rolled.place.best, place = place.best, rolled.place
-            metrics = _learned(cluster, rolled)
+            with watch.spans("learn", step=place.step):
+                metrics = _learned(cluster, rolled)
             last, over = place.step == job.steps, time.monotonic() > ends
             if job.evaluation and (last or place.step % job.eval_every == 0):
-                metrics |= _evaluated(cluster, folder, job, place)
-            folder.log(metrics | {"wall_s": time.monotonic() - begun})
+                with watch.spans("evaluate", step=place.step):
+                    metrics |= _evaluated(cluster, folder, job, place)
+            watch.take(cluster.reports(0 if rolled.recipe.staleness else REPORT_S))
+            metrics |= watch.energy(metrics["sampled_tokens"], metrics["solved_responses"])
+            metrics |= {"wall_s": time.monotonic() - begun}
+            folder.log(metrics)
+            watch.log(metrics, place.step)
             if place.step % rolled.recipe.save_every == 0 or last or over:
-                cluster.by_trainers("save", "the checkpoint", folder.checkpoints, place.step, asdict(place))
+                with watch.spans("save", step=place.step):
+                    cluster.by_trainers("save", "the checkpoint", folder.checkpoints, place.step, asdict(place))
                 prune_checkpoints(folder.checkpoints, rolled.recipe.keep)
             run.say(_said(metrics, job.steps, time.monotonic() - begun))
             if over and not last:
@@ -81,7 +104,8 @@ def _learned(cluster: Cluster, rolled: Rolled) -> dict[str, Any]:
     started = time.monotonic()
     recipe = rolled.recipe
     groups = [group for group in rolled.groups if group.teaches or not recipe.replaces_equal][: recipe.batch]
-    learned, step = cluster.learn(groups), rolled.place.step
+    step = rolled.place.step
+    learned = cluster.learn(groups, step)
     sync_s = cluster.sync(step)
     if not recipe.staleness:
         cluster.check()

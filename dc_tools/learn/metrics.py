@@ -18,7 +18,7 @@ def of_groups(groups: Sequence[Group], asked: int, step: int) -> dict[str, Any]:
         **{f"reward/{name}": fmean(r.rewards[name] for r in responses if name in r.rewards) for name in terms},
         "staleness": fmean(step - 1 - r.version for r in responses),
         "staleness_max": max(step - 1 - r.version for r in responses),
-        "solved": fmean(r.solved for r in responses),
+        "solved": fmean(r.solved for r in responses), "solved_responses": sum(r.solved for r in responses),
         "solved_all": solved.count(1.0), "solved_none": solved.count(0.0),
         "partial": len(solved) - solved.count(1.0) - solved.count(0.0), "lost_groups": asked - len(groups),
         "truncated": fmean(r.truncated for r in responses), "response_tokens": tokens / len(responses),

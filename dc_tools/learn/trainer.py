@@ -94,9 +94,11 @@ class Trainer:
         update = Update()
         size = self.recipe.minibatch
         plans = [self.plan(groups[first : first + size]) for first in range(0, len(groups), size)]
-        old = [self._old_logprobs(plan) for plan in plans]
+        rows = [plan.rows(self.ranks.rank) for plan in plans]
+        old = [self._old_logprobs(each) for each in rows]
         for number, plan in enumerate(plans):
-            self._optimizer_step(plan, old[number], update, on_policy=number == 0 and not self.recipe.staleness)
+            on_policy = number == 0 and not self.recipe.staleness
+            self._optimizer_step(rows[number], old[number], update, plan.waste, on_policy=on_policy)
         seconds = time.monotonic() - started
         update = self.ranks.merged(update)
         ratios = torch.tensor(update.ratios or [1.0])
@@ -135,10 +137,10 @@ class Trainer:
             found += pieces(number, group.prompt_ids, weighed, recipe.token_budget)
         return planned(found, recipe.token_budget, self.ranks.world, token_cost=6 * self.policy.width)
 
-    def accumulate(self, plan: Plan, old: Sequence[Tensor], update: Update, *, on_policy: bool) -> None:
-        """Add the gradient of a plan's rows; `old` are the log-probabilities before the step's first update."""
+    def accumulate(self, rows: Sequence[Row], old: Sequence[Tensor], update: Update, *, on_policy: bool) -> None:
+        """Add the gradient of this rank's rows; `old` are the log-probabilities before the step's first update."""
         recipe = self.recipe
-        for row, old_S in zip(self._rows(plan), old, strict=True):
+        for row, old_S in zip(rows, old, strict=True):
             logprobs_S = self.scorer(row, recipe.temperature)
             sampled_S, advantages_S, weights_S, responses_S = (
                 torch.tensor(values, device=logprobs_S.device)
@@ -161,25 +163,24 @@ class Trainer:
                 if on_policy:
                     update.gaps.append(float(log_ratio_S.abs().max()))
 
-    def _old_logprobs(self, plan: Plan) -> list[Tensor]:
+    def _old_logprobs(self, rows: Sequence[Row]) -> list[Tensor]:
         """What ratios are taken of: the engine's word, or, where that is corrected, the trainer's before it learns."""
         if self.recipe.correction is Correction.NONE:
-            return [torch.tensor(row.sampled_logprobs, device=self.policy.device) for row in self._rows(plan)]
+            return [torch.tensor(row.sampled_logprobs, device=self.policy.device) for row in rows]
         with torch.no_grad():
-            return [self.scorer(row, self.recipe.temperature) for row in self._rows(plan)]
-
-    def _rows(self, plan: Plan) -> list[Row]:
-        return plan.rows[self.ranks.rank]
+            return [self.scorer(row, self.recipe.temperature) for row in rows]
 
     def _trained(self) -> list[torch.nn.Parameter]:
         return [p for p in self.scorer.parameters() if p.requires_grad]
 
-    def _optimizer_step(self, plan: Plan, old: Sequence[Tensor], update: Update, *, on_policy: bool) -> None:
-        if not plan.rows[0]:
+    def _optimizer_step(
+        self, rows: Sequence[Row], old: Sequence[Tensor], update: Update, waste: float, *, on_policy: bool
+    ) -> None:
+        if not rows:
             return  # no group of this minibatch has anything to learn
         self.optimizer.zero_grad(set_to_none=True)
-        self.accumulate(plan, old, update, on_policy=on_policy)
-        update.wastes.append(plan.waste)
+        self.accumulate(rows, old, update, on_policy=on_policy)
+        update.wastes.append(waste)
         if on_policy:
             self._check_gap(self.ranks.largest(max(update.gaps, default=0.0)))
         for parameter_group in self.optimizer.param_groups:

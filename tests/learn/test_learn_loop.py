@@ -57,9 +57,9 @@ PROBLEM_LINES = [problem(name, i) for i, name in enumerate(NAMES)]
 )
 def test_groups_that_teach_nothing_are_replaced_for_some_rounds(rounds, asked):
     cluster = Scripted(Recipe(batch=2, minibatch=2, shuffle=False, dynamic_sampling=True, dynamic_rounds=rounds))
-    lines, times = rolled_out(cluster, PROBLEM_LINES, Place(), cluster.recipe, 0)
+    lines, groups, times = rolled_out(cluster, PROBLEM_LINES, Place(), cluster.recipe, 0)
     assert cluster.asked == ["easy0", "mixed1", "hard2", "mixed3"][:asked]
-    assert len(lines) == asked
+    assert len(lines) == len(groups) == asked
     assert times["sample_s"] == asked - 1
 
 

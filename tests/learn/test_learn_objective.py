@@ -136,8 +136,9 @@ def test_a_plan_has_every_response_once_and_as_many_rows_on_every_rank(lengths, 
     groups = [weighed([n] * size, [n] * size) for n, size in enumerate(lengths)]
     found = [piece for n, group in enumerate(groups) for piece in pieces(n, [100 + n] * 3, group, budget)]
     plan = planned(found, budget, ranks)
-    assert len({len(rows) for rows in plan.rows}) == 1
-    heavy = [row for rows in plan.rows for row in rows if any(row.weights)]
+    rows = [plan.rows(rank) for rank in range(ranks)]
+    assert len({len(each) for each in rows}) == 1
+    heavy = [row for each in rows for row in each if any(row.weights)]
     targets = Counter(t for row in heavy for t in row.targets)
     assert targets == Counter({n: 2 * size for n, size in enumerate(lengths)})
     longest = max(lengths) + 3
@@ -148,7 +149,7 @@ def test_a_plan_has_every_response_once_and_as_many_rows_on_every_rank(lengths, 
 def test_rows_are_balanced_over_ranks_and_nothing_is_wasted_where_they_are_equal():
     found = [piece for n in range(8) for piece in pieces(n, [1] * 4, weighed([2] * 16), 40)]
     plan = planned(found, 40, 4)
-    assert [[len(row.ids) for row in rows] for rows in plan.rows] == [[40]] * 4
+    assert [[len(row.ids) for row in plan.rows(rank)] for rank in range(4)] == [[40]] * 4
     assert plan.waste == 0.0
     assert planned(found[:1], 40, 2).waste == 0.5
 

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from collections import Counter
 from pathlib import Path
 from unittest import mock
 
@@ -30,7 +31,9 @@ save_every = 2
 shuffle = false
 threads = 1
 """
-MEASURED = {"wall_s", "sample_s", "judge_s", "learn_s", "sync_s", "update_s"}
+MEASURED = {
+    "wall_s", "sample_s", "judge_s", "learn_s", "sync_s", "update_s", "joules", "joules_per_token", "joules_per_solved",
+}
 
 
 def finish_here(arguments: list[str], capfd: pytest.CaptureFixture[str]) -> tuple[int, str]:
@@ -77,6 +80,18 @@ def test_a_run_leaves_metrics_rollouts_checkpoint_model_and_manifest(whole):
     assert [p.name for p in sorted((whole / "checkpoints").iterdir())] == ["step-000004.pt", "step-000005.pt"]
     assert (whole / "model" / "model.safetensors").exists()
     assert json.loads((whole / "manifest.json").read_bytes())["command"] == "dc-learn"
+
+
+def test_the_timeline_has_what_each_process_did_at_each_step(whole):
+    events = json.loads((whole / "timeline.json").read_text() + "]")
+    names = {event["pid"]: event["args"]["name"] for event in events if event["ph"] == "M"}
+    assert set(names.values()) == {"driver", "trainer 0", "judge 0"}
+    done = Counter((names[e["pid"]], e["name"], e["args"].get("step")) for e in events if e["ph"] == "X")
+    for step in range(1, 6):
+        for process, name in (("trainer 0", "sample"), ("trainer 0", "learn"), ("judge 0", "judge"), ("driver", "learn")):
+            assert done[process, name, step] >= 1
+    assert done["trainer 0", "load", None] == 1
+    assert done["driver", "save", 4] == done["trainer 0", "save", 4] == 1
 
 
 def test_a_group_is_one_line_with_verdict_tokens_and_reward(whole):

@@ -47,8 +47,8 @@ def sampled_groups(trainer: Trainer) -> list[Group]:
 
 def take(trainer: Trainer, groups: list[Group], update: Update, *, on_policy: bool = True) -> None:
     """The gradient of one optimizer step."""
-    plan = trainer.plan(groups)
-    trainer.accumulate(plan, trainer._old_logprobs(plan), update, on_policy=on_policy)
+    rows = trainer.plan(groups).rows(0)
+    trainer.accumulate(rows, trainer._old_logprobs(rows), update, on_policy=on_policy)
 
 
 def gradient_of(model: Path, recipe: Recipe, groups: list[Group]) -> torch.Tensor:
