@@ -89,14 +89,16 @@ def _trained(run: Run, cluster: Cluster, folder: Folder, job: Job, ends: float) 
             watch.log(metrics, place.step)
             if place.step % rolled.recipe.save_every == 0 or last or over:
                 with watch.spans("save", step=place.step):
-                    cluster.by_trainers("save", "the checkpoint", folder.checkpoints, place.step, asdict(place))
+                    what = folder.checkpoints, place.step, asdict(place)
+                    cluster.by_trainers("save", "the checkpoint", *what, step=place.step)
                 prune_checkpoints(folder.checkpoints, rolled.recipe.keep)
             run.say(_said(metrics, job.steps, time.monotonic() - begun))
             if over and not last:
                 raise Stopped(f"stopped after step {place.step} of {job.steps}: run again with --resume")
-    cluster.check()
-    run.counts.written = place.cursor
-    cluster.by_trainers("export", "the exported model", folder.path / "model")
+        cluster.check()
+        run.counts.written = place.cursor
+        cluster.by_trainers("export", "the exported model", folder.path / "model")
+        watch.take(cluster.reports(REPORT_S))
 
 
 def _learned(cluster: Cluster, rolled: Rolled) -> dict[str, Any]:

@@ -88,10 +88,10 @@ def test_the_timeline_has_what_each_process_did_at_each_step(whole):
     assert set(names.values()) == {"driver", "trainer 0", "judge 0"}
     done = Counter((names[e["pid"]], e["name"], e["args"].get("step")) for e in events if e["ph"] == "X")
     for step in range(1, 6):
-        for process, name in (("trainer 0", "sample"), ("trainer 0", "learn"), ("judge 0", "judge"), ("driver", "learn")):
-            assert done[process, name, step] >= 1
+        for span in (("trainer 0", "sample"), ("trainer 0", "learn"), ("judge 0", "judge"), ("driver", "learn")):
+            assert done[*span, step] >= 1
     assert done["trainer 0", "load", None] == 1
-    assert done["driver", "save", 4] == done["trainer 0", "save", 4] == 1
+    assert done["driver", "save", 4] == done["trainer 0", "save", 4] == done["trainer 0", "export", None] == 1
 
 
 def test_a_group_is_one_line_with_verdict_tokens_and_reward(whole):
