@@ -9,15 +9,16 @@ import torch
 
 from dc_tools.core.errors import CannotRun
 from dc_tools.core.manifest import sync
+from dc_tools.learn.disk import writing
 
 _NAME = re.compile(r"step-(\d{6,})\.pt")
 
 
 def save_checkpoint(directory: Path, step: int, state: dict[str, Any]) -> Path:
-    """Write `state` (what `torch.save` takes) as that of `step`. Errors: `CannotRun` where the disk refuses."""
+    """Write `state` (what `torch.save` takes) as that of `step`. Errors: as `writing`."""
     path = directory / f"step-{step:06d}.pt"
     partial = path.with_suffix(".partial")
-    try:
+    with writing(path, partial):
         directory.mkdir(parents=True, exist_ok=True)
         with partial.open("wb") as stream:
             torch.save(state, stream)
@@ -25,8 +26,6 @@ def save_checkpoint(directory: Path, step: int, state: dict[str, Any]) -> Path:
             os.fsync(stream.fileno())
         partial.replace(path)
         sync(directory)
-    except (OSError, RuntimeError) as error:
-        raise CannotRun(f"{path}: the checkpoint cannot be written: {error}") from error
     return path
 
 

@@ -25,6 +25,7 @@ import orjson
 from dc_tools.core.errors import CannotRun
 from dc_tools.core.manifest import write_atomic, write_manifest
 from dc_tools.core.run import Run
+from dc_tools.learn.disk import writing
 from dc_tools.learn.recipe import Recipe
 
 LOCK = "run.lock"
@@ -115,7 +116,8 @@ class Folder:
         path = self.path / "metrics.jsonl"
         if path.exists():
             kept = [line for line in path.read_bytes().splitlines() if _step_of(line) <= step]
-            write_atomic(path, b"".join(line + b"\n" for line in kept))
+            with writing(path):
+                write_atomic(path, b"".join(line + b"\n" for line in kept))
 
     def steps(self) -> int:
         """Steps that metrics.jsonl has."""
@@ -123,15 +125,13 @@ class Folder:
         return len(path.read_bytes().splitlines()) if path.exists() else 0
 
     def log(self, metrics: dict[str, Any]) -> None:
-        """Append one line to metrics.jsonl, durably."""
+        """Append one line to metrics.jsonl, durably. Errors: as `writing`."""
         rounded = {k: round(v, 6) if isinstance(v, float) else v for k, v in metrics.items()}
-        try:
-            with (self.path / "metrics.jsonl").open("ab") as stream:
-                stream.write(orjson.dumps(rounded) + b"\n")
-                stream.flush()
-                os.fsync(stream.fileno())
-        except OSError as error:
-            raise CannotRun(f"{self.path}/metrics.jsonl: {error.strerror}") from error
+        path = self.path / "metrics.jsonl"
+        with writing(path), path.open("ab") as stream:
+            stream.write(orjson.dumps(rounded) + b"\n")
+            stream.flush()
+            os.fsync(stream.fileno())
 
 
 def changes(before: Recipe, after: Recipe) -> dict[str, Any]:

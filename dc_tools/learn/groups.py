@@ -6,11 +6,11 @@ from pathlib import Path
 import msgspec
 import zstandard
 
-from dc_tools.core.errors import CannotRun
 from dc_tools.core.lines import read_lines
 from dc_tools.core.manifest import sync, write_atomic
 from dc_tools.core.records import Fields, Finish, Line, Problem, Rollout, Status
 from dc_tools.learn.batches import Group, Response
+from dc_tools.learn.disk import writing
 from dc_tools.learn.rewards import Term, scores, total
 
 
@@ -48,13 +48,11 @@ def group_of(line: bytes) -> Group | None:
 
 
 def write_ahead(path: Path, lines: Sequence[bytes]) -> None:
-    """Write a step's lines durably, whole or not at all: learning from them starts only then. Errors: `CannotRun`."""
-    try:
+    """Write a step's lines durably, whole or not at all: learning from them starts only then. Errors: as `writing`."""
+    with writing(path, path.with_name(f"{path.name}.partial")):
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(path, zstandard.ZstdCompressor().compress(b"".join(line + b"\n" for line in lines)))
         sync(path.parent)
-    except OSError as error:
-        raise CannotRun(f"{path}: {error.strerror}") from error
 
 
 def read_ahead(path: Path) -> list[bytes] | None:

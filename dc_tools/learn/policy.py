@@ -17,6 +17,7 @@ from torch.utils.checkpoint import checkpoint
 from dc_tools.core.errors import CannotRun, missing_extra
 from dc_tools.core.manifest import sync
 from dc_tools.learn.batches import Row
+from dc_tools.learn.disk import writing
 from dc_tools.rollout.transformers import load_model
 
 CHUNK = 2048
@@ -92,7 +93,7 @@ class Policy:
 
     def _save(self, model: Any, directory: Path, state: dict[str, Tensor] | None = None) -> None:
         partial = directory.with_name(f"{directory.name}.partial")
-        try:
+        with writing(directory, partial):
             shutil.rmtree(partial, ignore_errors=True)
             model.save_pretrained(partial, state_dict=state)
             self.tokenizer.save_pretrained(partial)
@@ -101,8 +102,6 @@ class Policy:
             shutil.rmtree(directory, ignore_errors=True)
             partial.rename(directory)
             sync(directory.parent)
-        except OSError as error:
-            raise CannotRun(f"{directory}: the model cannot be written: {error.strerror or error}") from error
 
 
 def load_policy(

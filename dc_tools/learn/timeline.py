@@ -16,6 +16,7 @@ import orjson
 
 from dc_tools.core.errors import CannotRun
 from dc_tools.core.manifest import write_atomic
+from dc_tools.learn.disk import writing
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class Timeline:
         self._keep(lambda event: True)
 
     def add(self, process: str, spans: Sequence[Span]) -> None:
-        """Append what a process did. Errors: `CannotRun`."""
+        """Append what a process did. Errors: as `writing`."""
         events = [] if process in self._pids else [self._introduced(process)]
         pid = self._pids[process]
         for span in sorted(spans, key=lambda span: span.start_us):
@@ -92,12 +93,9 @@ class Timeline:
 
     def _append(self, events: Iterable[dict[str, Any]]) -> None:
         """An event a write: a kill between two leaves whole lines."""
-        try:
-            with self.path.open("ab", buffering=0) as stream:
-                for event in events:
-                    stream.write((b",\n" if stream.tell() else b"[\n") + orjson.dumps(event))
-        except OSError as error:
-            raise CannotRun(f"{self.path}: {error.strerror}") from error
+        with writing(self.path), self.path.open("ab", buffering=0) as stream:
+            for event in events:
+                stream.write((b",\n" if stream.tell() else b"[\n") + orjson.dumps(event))
 
     def _keep(self, wanted: Callable[[dict[str, Any]], bool]) -> None:
         """Drop the other events, and a line that a kill left unfinished; learn of the processes and lanes that stay."""
@@ -117,7 +115,8 @@ class Timeline:
                 ends_us[lane] = max(ends_us[lane], event["ts"] + event["dur"])
         after = b"[\n" + b",\n".join(orjson.dumps(event) for event in events) if events else b""
         if after != before:
-            write_atomic(self.path, after)
+            with writing(self.path):
+                write_atomic(self.path, after)
 
 
 def _event(line: bytes) -> dict[str, Any] | None:
