@@ -173,10 +173,17 @@ class Cluster:
         """What rank 0 answers; all ranks are asked, and waited for."""
         return self.wait_all([trainer.do.remote(method, *arguments, **of_span) for trainer in self.trainers], what)[0]
 
-    def learn(self, groups: Sequence[Group], step: int) -> dict[str, float]:
-        """One step's updates."""
-        found: dict[str, float] = self.by_trainers("learn", "the update", ray.put(list(groups)), step=step)
+    def learn(self, groups: Sequence[Group], step: int, progress: float) -> dict[str, float]:
+        """One step's updates, in a run of which `progress` lies behind."""
+        found: dict[str, float] = self.by_trainers("learn", "the update", ray.put(list(groups)), progress, step=step)
         return found
+
+    def fitting(self, problems: Sequence[bytes]) -> list[bytes]:
+        """The problems whose prompts are not too long."""
+        style = PromptStyle(self.recipe.prompt_style)
+        prompts = [render(Line(line).decode(Problem), style) for line in problems]
+        fits = self.wait(self.trainers[0].do.remote("fits", prompts), "the lengths of the prompts")
+        return [line for line, each in zip(problems, fits, strict=True) if each]
 
     def reports(self, wait_s: float) -> dict[str, Report]:
         """What processes, by name, did since they last reported; whoever is at work for longer than `wait_s` does so

@@ -27,8 +27,6 @@ from dc_tools.learn.stages import Stage
 GB = 1e9
 CHUNK_TOKENS = 2048
 """Tokens whose logits exist at once."""
-PROMPT_TOKENS = 2048
-"""Of a long problem."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +83,7 @@ def planned_run(
     longest = max([longest, *(stage.max_tokens for stage in stages)])
     budget = max([recipe.token_budget, *(stage.token_budget or 0 for stage in stages)])
     batch = max([recipe.batch, *(stage.batch or 0 for stage in stages)])
-    row = max(budget, longest + PROMPT_TOKENS)
+    row = max(budget, longest + recipe.max_prompt)
     trained = size.parameters - (size.embeddings if recipe.freeze_embeddings else 0)
     if recipe.lora_rank:
         trained = 2 * recipe.lora_rank * size.width * 7 * size.layers
@@ -96,11 +94,14 @@ def planned_run(
         "activations": (2 if gpu else 4) * row * size.width * held_units(recipe, size.layers),
         "logits": 3 * 4 * min(CHUNK_TOKENS, row) * size.vocabulary,
     }
+    if recipe.ema:
+        trainer["average"] = 4 * trained / shape.trainers
     if shape.trainers > 1:
         trainer["gathered_layer"] = 2 * 4 * (size.parameters - size.embeddings) / size.layers + 4 * size.embeddings
     number = 2 if gpu else 4
     rows = min(recipe.sample_rows, recipe.sample_batch * recipe.group)
-    sampler: dict[str, float] = {"cache": number * rows * (longest + PROMPT_TOKENS) * size.layers * size.cache_units}
+    cached = rows * (longest + recipe.max_prompt)
+    sampler: dict[str, float] = {"cache": number * cached * size.layers * size.cache_units}
     if shape.samplers:
         sampler["weights"] = number * size.parameters
     else:

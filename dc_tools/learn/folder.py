@@ -22,15 +22,18 @@ from typing import Any
 import msgspec
 import orjson
 
+import dc_tools
 from dc_tools.core.errors import CannotRun
-from dc_tools.core.manifest import write_atomic, write_manifest
+from dc_tools.core.manifest import git_revision, package_versions, write_atomic, write_manifest
 from dc_tools.core.run import Run
+from dc_tools.learn.card import model_card
 from dc_tools.learn.disk import writing
 from dc_tools.learn.recipe import Recipe
 
 LOCK = "run.lock"
 OWN = (
-    "run.json", "rollouts", "metrics.jsonl", "timeline.json", "checkpoints", "best", "model", "tensorboard", "wandb",
+    "run.json", "rollouts", "metrics.jsonl", "timeline.json", "checkpoints", "best", "best-average", "model",
+    "model-average", "tensorboard", "wandb",
     "track-id", "manifest.json",
 )
 
@@ -123,6 +126,15 @@ class Folder:
         """Steps that metrics.jsonl has."""
         path = self.path / "metrics.jsonl"
         return len(path.read_bytes().splitlines()) if path.exists() else 0
+
+    def card(self, model: str) -> str:
+        """The model card of what the run has made so far."""
+        path = self.path / "metrics.jsonl"
+        lines = path.read_bytes().splitlines() if path.exists() else []
+        last = orjson.loads(lines[-1]) if lines else {}
+        base, recipe = Path(model).resolve().name, self.recipe(last.get("step", 0) + 1)
+        versions = {"dc-tools": git_revision() or dc_tools.__version__} | package_versions()
+        return model_card(base, recipe, self._identity, versions, last)
 
     def log(self, metrics: dict[str, Any]) -> None:
         """Append one line to metrics.jsonl, durably. Errors: as `writing`."""

@@ -8,7 +8,7 @@ import contextlib
 import signal
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,13 @@ def train(run: Run, cluster: Cluster, folder: Folder, job: Job) -> None:
     Where a process or a node is lost, all begin anew from the last checkpoint, and learn again from the rollouts that
     were written since. What was lost is lost for good where that happens `MOST_LOSSES` times without a step between.
     """
+    problems = cluster.fitting(job.problems)
+    if left_out := len(job.problems) - len(problems):
+        most = cluster.recipe.max_prompt
+        run.say(f"{left_out} of {len(job.problems)} problems are left out: their prompts have over {most} tokens")
+    if not problems:
+        raise CannotRun("no problem is left; see max_prompt")
+    job = replace(job, problems=problems)
     ends, furthest, losses = time.monotonic() + job.stop_after_s, -1, 0
     while True:
         try:
@@ -77,7 +84,7 @@ def _trained(run: Run, cluster: Cluster, folder: Folder, job: Job, ends: float) 
             cluster.take(rolled.recipe)
             rolled.place.best, place = place.best, rolled.place
             with watch.spans("learn", step=place.step):
-                metrics = _learned(cluster, rolled)
+                metrics = _learned(cluster, rolled, (place.step - 1) / job.steps)
             last, over = place.step == job.steps, time.monotonic() > ends
             if job.evaluation and (last or place.step % job.eval_every == 0):
                 with watch.spans("evaluate", step=place.step):
@@ -97,17 +104,17 @@ def _trained(run: Run, cluster: Cluster, folder: Folder, job: Job, ends: float) 
                 raise Stopped(f"stopped after step {place.step} of {job.steps}: run again with --resume")
         cluster.check()
         run.counts.written = place.cursor
-        cluster.by_trainers("export", "the exported model", folder.path / "model")
+        cluster.by_trainers("export", "the exported model", folder.path / "model", folder.card(cluster.model))
         watch.take(cluster.reports(REPORT_S))
 
 
-def _learned(cluster: Cluster, rolled: Rolled) -> dict[str, Any]:
+def _learned(cluster: Cluster, rolled: Rolled, progress: float) -> dict[str, Any]:
     """Learn from a step's rollouts; its metrics."""
     started = time.monotonic()
     recipe = rolled.recipe
     groups = [group for group in rolled.groups if group.teaches or not recipe.replaces_equal][: recipe.batch]
     step = rolled.place.step
-    learned = cluster.learn(groups, step)
+    learned = cluster.learn(groups, step, progress)
     sync_s = cluster.sync(step)
     if not recipe.staleness:
         cluster.check()
@@ -123,7 +130,7 @@ def _evaluated(cluster: Cluster, folder: Folder, job: Job, place: Place) -> dict
     found = of_evaluation(usable(lines))
     if found["eval_solved"] > place.best:
         place.best = found["eval_solved"]
-        cluster.by_trainers("export", "the best model", folder.path / "best")
+        cluster.by_trainers("export", "the best model", folder.path / "best", folder.card(cluster.model))
     return found | {"eval_s": time.monotonic() - started}
 
 

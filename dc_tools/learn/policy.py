@@ -72,18 +72,18 @@ class Policy:
             for name, parameter in own.items():
                 parameter.copy_(state[name])
 
-    def save(self, directory: Path | str, dtype: torch.dtype | None = None) -> None:
+    def save(self, directory: Path | str, dtype: torch.dtype | None = None, card: str = "") -> None:
         """A complete Hugging Face folder, whole or absent; an adapter is merged into its model. With a `dtype` the
-        weights are written in it."""
+        weights are written in it. Errors: as `writing`."""
         model = self.model
         if self.lora or dtype not in {None, model.dtype}:
             model = copy.deepcopy(model)
         model = model.merge_and_unload() if self.lora else model
-        self._save(model.to(dtype) if dtype else model, Path(directory))
+        self._save(model.to(dtype) if dtype else model, Path(directory), card=card)
 
-    def save_state(self, directory: Path | str, state: dict[str, Tensor]) -> None:
+    def save_state(self, directory: Path | str, state: dict[str, Tensor], card: str = "") -> None:
         """The same with weights that are not in the model."""
-        self._save(self.model, Path(directory), state)
+        self._save(self.model, Path(directory), state, card)
 
     def save_adapter(self, directory: Path | str) -> None:
         """The adapter alone, as peft reads it. Errors: `CannotRun` where there is none."""
@@ -91,12 +91,14 @@ class Policy:
             raise CannotRun("there is no adapter to save: the whole model was trained")
         self._save(self.model, Path(directory))
 
-    def _save(self, model: Any, directory: Path, state: dict[str, Tensor] | None = None) -> None:
+    def _save(self, model: Any, directory: Path, state: dict[str, Tensor] | None = None, card: str = "") -> None:
         partial = directory.with_name(f"{directory.name}.partial")
         with writing(directory, partial):
             shutil.rmtree(partial, ignore_errors=True)
             model.save_pretrained(partial, state_dict=state)
             self.tokenizer.save_pretrained(partial)
+            if card:
+                (partial / "README.md").write_text(card)
             for written in partial.iterdir():
                 sync(written)
             shutil.rmtree(directory, ignore_errors=True)

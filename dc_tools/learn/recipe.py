@@ -12,12 +12,13 @@ import msgspec
 from dc_tools.core.errors import CannotRun, UsageError
 from dc_tools.learn.objective import OBJECTIVES, Correction
 from dc_tools.learn.rewards import SPARSE, Kind, Term
+from dc_tools.learn.schedule import Schedule
 from dc_tools.learn.stages import Auto, Stage, check_stages
 from dc_tools.rollout.prompts import PromptStyle
 
 FIXED = frozenset({
-    "staleness", "lora_rank", "lora_alpha", "freeze_embeddings", "gradient_checkpointing", "threads", "shuffle",
-    "prompt_style",
+    "staleness", "lora_rank", "lora_alpha", "ema", "max_prompt", "freeze_embeddings", "gradient_checkpointing",
+    "threads", "shuffle", "prompt_style",
 })
 """Settings that cannot change inside a run."""
 
@@ -38,6 +39,8 @@ class Recipe(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
     """A seeded permutation each time round; false takes the problems in file order."""
     group: int = 8
     """Rollouts of each problem."""
+    max_prompt: int = 2048
+    """Most tokens of a prompt; problems with longer ones are left out."""
     max_tokens: int = 16384
     """Most tokens of a response."""
     temperature: float = 0.6
@@ -66,6 +69,12 @@ class Recipe(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
     lr: float = 1e-6
     warmup: int = 0
     """Optimizer steps over which the learning rate rises to `lr`."""
+    schedule: Schedule = Schedule.CONSTANT
+    """constant, linear or cosine: what it does over the steps of the run."""
+    lr_floor: float = 0.0
+    """Share of `lr` that linear and cosine end at."""
+    ema: float = 0.0
+    """Share of the past in a moving average of the weights, which is exported beside the model; 0: there is none."""
     betas: tuple[float, float] = (0.9, 0.999)
     weight_decay: float = 0.01
     grad_clip: float = 1.0
@@ -139,9 +148,9 @@ class Recipe(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
 _RULES: tuple[tuple[tuple[str, ...], Callable[[float], bool], str], ...] = (
     (
         (
-            "batch", "minibatch", "max_tokens", "temperature", "lr", "grad_clip", "token_budget", "sample_batch",
-            "sample_rows", "lora_alpha", "save_every", "keep", "max_logprob_gap", "correction_cap", "dynamic_rounds",
-            "stage_most_tokens", "eval_group",
+            "batch", "minibatch", "max_prompt", "max_tokens", "temperature", "lr", "grad_clip", "token_budget",
+            "sample_batch", "sample_rows", "lora_alpha", "save_every", "keep", "max_logprob_gap", "correction_cap",
+            "dynamic_rounds", "stage_most_tokens", "eval_group",
         ),
         lambda value: value > 0, "positive",
     ),
@@ -149,7 +158,8 @@ _RULES: tuple[tuple[tuple[str, ...], Callable[[float], bool], str], ...] = (
         ("clip_high", "warmup", "weight_decay", "lora_rank", "threads", "staleness"),
         lambda value: value >= 0, "at least 0",
     ),
-    (("clip_low", "stage_truncated"), lambda value: 0 <= value <= 1, "in [0, 1]"),
+    (("ema",), lambda value: 0 <= value < 1, "in [0, 1)"),
+    (("clip_low", "stage_truncated", "lr_floor"), lambda value: 0 <= value <= 1, "in [0, 1]"),
     (("group",), lambda value: value >= 2, "at least 2, since rewards are compared within it"),
 )
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from dc_tools.core.errors import CannotRun
 from dc_tools.core.records import Rollout
+from dc_tools.learn.average import Average
 from dc_tools.learn.batches import Group, Piece, Plan, Row, Weighed, pieces, planned
 from dc_tools.learn.checkpoint import load_checkpoint, save_checkpoint
 from dc_tools.learn.losses import correction, token_losses
@@ -20,6 +21,7 @@ from dc_tools.learn.policy import LoraSpec, Scorer, load_policy
 from dc_tools.learn.ranks import Ranks, load_whole_state, whole_model, whole_state
 from dc_tools.learn.recipe import Recipe
 from dc_tools.learn.sampler import Sampler, probe_ids
+from dc_tools.learn.schedule import rate
 from dc_tools.rollout.engine import Prompt, Sampling
 
 MOST_NOT_FINITE = 3
@@ -70,6 +72,8 @@ class Trainer:
         self.optimizer = torch.optim.AdamW(
             self._trained(), lr=recipe.lr, betas=recipe.betas, weight_decay=recipe.weight_decay
         )
+        named = {name: p for name, p in self.scorer.named_parameters() if p.requires_grad}
+        self.average = Average(named, recipe.ema) if recipe.ema else None
         self.updates = 0
         self.not_finite = 0
         """Optimizer steps in a row that had to be skipped."""
@@ -85,8 +89,13 @@ class Trainer:
         """A group of rollouts for each prompt, with the tokens and log-probabilities of this very policy."""
         return self.sampler.sample(prompts, sampling, version)
 
-    def learn(self, groups: Sequence[Group]) -> dict[str, float]:
-        """One pass of updates, an optimizer step for each `minibatch` groups; returns the step's metrics.
+    def fits(self, prompts: Sequence[Prompt]) -> list[bool]:
+        """Which prompts are not too long to learn from."""
+        return [len(self.sampler.engine.encode(prompt)) <= self.recipe.max_prompt for prompt in prompts]
+
+    def learn(self, groups: Sequence[Group], progress: float = 0.0) -> dict[str, float]:
+        """One pass of updates, an optimizer step for each `minibatch` groups; returns the step's metrics. `progress` is
+        the share of the run that lies behind.
 
         Errors: `CannotRun` where sampler and trainer disagree about the first minibatch, or the loss is not finite.
         """
@@ -98,7 +107,7 @@ class Trainer:
         old = [self._old_logprobs(each) for each in rows]
         for number, plan in enumerate(plans):
             on_policy = number == 0 and not self.recipe.staleness
-            self._optimizer_step(rows[number], old[number], update, plan.waste, on_policy=on_policy)
+            self._optimizer_step(rows[number], old[number], update, plan.waste, progress, on_policy=on_policy)
         seconds = time.monotonic() - started
         update = self.ranks.merged(update)
         ratios = torch.tensor(update.ratios or [1.0])
@@ -174,7 +183,8 @@ class Trainer:
         return [p for p in self.scorer.parameters() if p.requires_grad]
 
     def _optimizer_step(
-        self, rows: Sequence[Row], old: Sequence[Tensor], update: Update, waste: float, *, on_policy: bool
+        self, rows: Sequence[Row], old: Sequence[Tensor], update: Update, waste: float, progress: float, *,
+        on_policy: bool,
     ) -> None:
         if not rows:
             return  # no group of this minibatch has anything to learn
@@ -183,8 +193,11 @@ class Trainer:
         update.wastes.append(waste)
         if on_policy:
             self._check_gap(self.ranks.largest(max(update.gaps, default=0.0)))
+        recipe = self.recipe
         for parameter_group in self.optimizer.param_groups:
-            parameter_group["lr"] = self.recipe.lr * min(1.0, (self.updates + 1) / max(self.recipe.warmup, 1))
+            parameter_group["lr"] = rate(
+                recipe.schedule, recipe.lr, recipe.lr_floor, recipe.warmup, self.updates, progress
+            )
         norm = self.ranks.whole(torch.nn.utils.clip_grad_norm_(self._trained(), self.recipe.grad_clip))
         if not math.isfinite(norm):
             self._skip(update)
@@ -192,6 +205,8 @@ class Trainer:
         self.not_finite = 0
         update.grad_norms.append(norm)
         self.optimizer.step()
+        if self.average:
+            self.average.update()
         self.updates += 1
 
     def _skip(self, update: Update) -> None:
@@ -214,14 +229,17 @@ class Trainer:
         """A checkpoint of everything that the next step depends on; `place` is the loop's. Any number of ranks can go
         on from it."""
         policy, optimizer = whole_state(self.scorer, self.optimizer)
+        average = self.average.state() if self.average else {}
         if self.ranks.rank == 0:
             state = {"place": place, "updates": self.updates, "not_finite": self.not_finite}
-            save_checkpoint(directory, step, state | {"policy": policy, "optimizer": optimizer})
+            save_checkpoint(directory, step, state | {"policy": policy, "optimizer": optimizer, "average": average})
 
     def restore(self, path: Path) -> dict[str, Any]:
         """Take up a checkpoint; returns the loop's place. Errors: `CannotRun`."""
         state = load_checkpoint(path)
         load_whole_state(self.scorer, self.optimizer, state["policy"], state["optimizer"])
+        if self.average:
+            self.average.load(state["average"])
         self.updates, self.not_finite = state["updates"], state["not_finite"]
         place: dict[str, Any] = state["place"]
         return place
@@ -239,11 +257,19 @@ class Trainer:
         with torch.no_grad():
             return [float(value) for value in self.scorer(row, 1.0)]
 
-    def export(self, directory: Path) -> None:
-        """The policy as a Hugging Face folder, in the number type it came in."""
+    def export(self, directory: Path, card: str) -> None:
+        """The policy as a Hugging Face folder with its card, in the number type it came in; where there is a moving
+        average, that as well, beside it."""
+        self._export(directory, card)
+        if self.average:
+            with self.average.in_place():
+                self._export(directory.with_name(f"{directory.name}-average"), card)
+
+    def _export(self, directory: Path, card: str) -> None:
         if self.ranks.world == 1:
-            self.policy.save(directory, self.own_dtype)
+            self.policy.save(directory, self.own_dtype, card)
         else:
             found = whole_model(self.scorer)
             if self.ranks.rank == 0:
-                self.policy.save_state(directory, {name: each.to(self.own_dtype) for name, each in found.items()})
+                state = {name: each.to(self.own_dtype) for name, each in found.items()}
+                self.policy.save_state(directory, state, card)

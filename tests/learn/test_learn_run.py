@@ -14,7 +14,11 @@ from reference import Reference
 from safetensors.torch import load_file
 from tools import TOOLS
 
+from dc_tools.core.records import Line, Problem
 from dc_tools.learn.command import main
+from dc_tools.learn.recipe import load_recipe
+from dc_tools.rollout.prompts import PromptStyle, render
+from dc_tools.rollout.transformers import TransformersEngine
 
 ROOT = Path(__file__).parents[2]
 PROBLEMS = ROOT / "examples" / "data" / "train.jsonl"
@@ -79,6 +83,8 @@ def test_a_run_leaves_metrics_rollouts_checkpoint_model_and_manifest(whole):
     assert all(line["logprob_gap"] < 1e-4 and 0 <= line["reward"] <= 1 for line in lines)
     assert [p.name for p in sorted((whole / "checkpoints").iterdir())] == ["step-000004.pt", "step-000005.pt"]
     assert (whole / "model" / "model.safetensors").exists()
+    card = (whole / "model" / "README.md").read_text()
+    assert "grpo+, 5 steps" in card and "| in.jsonl |" in card
     assert json.loads((whole / "manifest.json").read_bytes())["command"] == "dc-learn"
 
 
@@ -127,6 +133,23 @@ def test_a_killed_run_goes_on_to_the_same_weights(undisturbed, whole, tmp_path):
 def test_a_run_is_not_overwritten_unasked(arguments, whole, capfd):
     code, said = finish_here([*arguments, "-o", str(whole)], capfd)
     assert (code, "--force starts over" in said) == (3, True)
+
+
+@pytest.mark.slow
+def test_problems_with_long_prompts_are_left_out_and_without_any_left_the_run_ends(arguments, taught_model, tmp_path):
+    engine = TransformersEngine.load(taught_model, device="cpu")
+    problems = [Line(raw).decode(Problem) for raw in PROBLEMS.read_bytes().splitlines()]
+    style = PromptStyle(load_recipe(arguments[2], {}).prompt_style)
+    lengths = sorted(len(engine.encode(render(each, style))) for each in problems)
+    most = lengths[len(lengths) // 2]
+    longer = sum(length > most for length in lengths)
+    argv = [BIN / "dc-learn", *arguments, "--steps", "1", "-o", tmp_path / "run"]
+    done = run([*argv, "--set", f"max_prompt={most}"])
+    assert done.code == 0, done.err
+    said = f"{longer} of {len(lengths)} problems are left out: their prompts have over {most} tokens"
+    assert longer > 0 and said in done.err
+    done = run([*argv, "--force", "--set", "max_prompt=2"])
+    assert (done.code, "no problem is left" in done.err) == (3, True)
 
 
 @pytest.mark.slow

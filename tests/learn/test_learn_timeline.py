@@ -183,5 +183,5 @@ def test_after_a_kill_at_any_byte_the_whole_lines_are_kept_and_the_run_goes_on(p
 
 
 def test_a_folder_that_is_not_there_is_said(tmp_path):
-    with pytest.raises(CannotRun, match=r"absent/timeline\.json: No such file or directory"):
+    with pytest.raises(CannotRun, match=r"absent/timeline\.json: it cannot be written: No such file"):
         Timeline(tmp_path / "absent" / "timeline.json").add("driver", [Span("a", 0, 1)])
