@@ -8,6 +8,7 @@ import typer
 from dc_tools.core.command import command
 from dc_tools.core.errors import UsageError
 from dc_tools.core.run import Run
+from dc_tools.learn.shape import SamplerEngine, Shape
 from dc_tools.rollout.engine import model_folder
 
 Setting = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any setting of the recipe.")]
@@ -18,7 +19,7 @@ Setting = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE",
     content_flags=frozenset({"model", "eval"}),
     free_flags=frozenset({
         "recipe", "settings", "rewards", "stages", "staleness", "ray_address", "stop_after", "step_timeout", "device",
-        "trainers", "samplers", "judges", "rescore", "dry_run", "device_memory", "track",
+        "trainers", "samplers", "judges", "rescore", "dry_run", "device_memory", "track", "engine", "tp",
     }),
 )
 def main(
@@ -44,6 +45,8 @@ def main(
     samplers: Annotated[
         int, typer.Option(min=0, help="Processes that sample, a device each; 0: the one trainer does.")
     ] = 0,
+    engine: Annotated[SamplerEngine, typer.Option(help="What samplers sample by.")] = SamplerEngine.TRANSFORMERS,
+    tp: Annotated[int, typer.Option("--tp", min=1, help="vllm: GPUs of each sampler.")] = 1,
     judges: Annotated[int, typer.Option(min=1, help="Processes that judge, each with --workers sandboxes.")] = 1,
     staleness: Annotated[
         int | None, typer.Option(min=0, help="Steps that samplers may be behind; above 0 needs --samplers.")
@@ -72,7 +75,6 @@ def main(
     from dc_tools.learn.problems import evaluation_lines, problem_lines
     from dc_tools.learn.recipe import Recipe, load_recipe, parse_settings
     from dc_tools.learn.rescore import say_again
-    from dc_tools.learn.shape import Shape
     from dc_tools.learn.stages import parse_stages
     from dc_tools.learn.track import check_names
 
@@ -92,7 +94,7 @@ def main(
     first = plan()
     places = [name.strip() for name in track.split(",")] if track else []
     check_names(places)
-    shape = Shape(trainers, samplers, judges, run.options.workers)
+    shape = Shape(trainers, samplers, judges, run.options.workers, engine, tp)
     shape.check(first)
     model_folder(model)
     problems, evaluation = problem_lines(run), evaluation_lines(eval or [])

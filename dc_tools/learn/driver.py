@@ -21,7 +21,7 @@ from dc_tools.learn.groups import group_line
 from dc_tools.learn.ranks import Ranks
 from dc_tools.learn.recipe import Recipe
 from dc_tools.learn.sampler import Sampler
-from dc_tools.learn.shape import Shape
+from dc_tools.learn.shape import SamplerEngine, Shape
 from dc_tools.learn.trainer import Trainer
 from dc_tools.learn.watch import Report, Watched
 from dc_tools.rollout.engine import Prompt, Sampling, sample_seed
@@ -96,10 +96,15 @@ class SamplerActor(Watched):
 
     version = "step-0"
 
-    def open(self, model: str, recipe: Recipe, device: str) -> None:
+    def open(self, model: str, recipe: Recipe, device: str, shape: Shape) -> None:
         """Load the model. Errors: `CannotRun`."""
         with self.spans("load"):
-            self._sampler = Sampler.load(model, recipe, device)
+            if shape.engine is SamplerEngine.VLLM:
+                from dc_tools.learn.vllm_sampler import VllmSampler
+
+                self._sampler: Sampler | VllmSampler = VllmSampler(model, recipe, shape.tp)
+            else:
+                self._sampler = Sampler.load(model, recipe, device)
 
     def take(self, recipe: Recipe) -> None:
         """From now on another recipe holds."""
@@ -149,7 +154,7 @@ class Cluster:
         gpu = 1 if ray.cluster_resources().get("GPU", 0) >= 1 and self.device != "cpu" else 0
         _check_room(shape, gpu)
         self.trainers = [ray.remote(num_cpus=1, num_gpus=gpu)(TrainerActor).remote() for _ in range(shape.trainers)]
-        own = [ray.remote(num_cpus=1, num_gpus=gpu)(SamplerActor).remote() for _ in range(shape.samplers)]
+        own = [ray.remote(num_cpus=1, num_gpus=gpu * shape.tp)(SamplerActor).remote() for _ in range(shape.samplers)]
         self.samplers = own or self.trainers
         self.judges = [
             ray.remote(num_cpus=0, scheduling_strategy="SPREAD")(Judge).remote(shape.judge_workers)
@@ -161,7 +166,7 @@ class Cluster:
             trainer.open.remote(self.model, self.recipe, self.device, rank, shape.trainers, meeting)
             for rank, trainer in enumerate(self.trainers)
         ]
-        opened += [sampler.open.remote(self.model, self.recipe, self.device) for sampler in own]
+        opened += [sampler.open.remote(self.model, self.recipe, self.device, shape) for sampler in own]
         self.wait_all(opened, "the model")
 
     @property
@@ -248,7 +253,10 @@ class Cluster:
             seed=sample_seed(seed, "step", step),
         )
         sampled, judged = [], []
-        pieces = [problems[i : i + recipe.sample_batch] for i in range(0, len(problems), recipe.sample_batch)]
+        size = recipe.sample_batch
+        if self.shape.engine is SamplerEngine.VLLM:
+            size = max(size, -(-len(problems) // len(self.samplers)))  # it sees to it that its rows are full
+        pieces = [problems[i : i + size] for i in range(0, len(problems), size)]
         for number, piece in enumerate(pieces):
             prompts = [self._prompt(line, style, f"{first + number}.{i}") for i, line in enumerate(piece)]
             sampler, judge = self.samplers[number % len(self.samplers)], self.judges[number % len(self.judges)]
@@ -335,8 +343,9 @@ def cluster(
 
 def _check_room(shape: Shape, gpu: int) -> None:
     """Actors beyond the cluster's devices would wait for ever. Errors: `CannotRun`."""
-    wanted, found = shape.trainers + shape.samplers, ray.cluster_resources()
+    found = ray.cluster_resources()
     for name in ["CPU", "GPU"] if gpu else ["CPU"]:
+        wanted = shape.trainers + shape.samplers * (shape.tp if name == "GPU" else 1)
         if wanted > found.get(name, 0):
             raise CannotRun(
                 f"{shape.trainers} trainers and {shape.samplers} samplers need {wanted} {name}s; the cluster has "

@@ -120,6 +120,12 @@ class Recipe(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
             raise ValueError(f"batch ({self.batch}) must be a multiple of minibatch ({self.minibatch})")
 
     @property
+    def context(self) -> int:
+        """Most tokens of a prompt and its response, in the longest stage."""
+        later = [self.stage_most_tokens] if isinstance(self.stages, str) else [each.max_tokens for each in self.stages]
+        return self.max_prompt + max([self.max_tokens, *later])
+
+    @property
     def clip(self) -> tuple[float, float]:
         """Below and above 1."""
         low, high = OBJECTIVES[self.objective].clip

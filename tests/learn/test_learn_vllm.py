@@ -1,0 +1,82 @@
+"""dc-learn whose sampler is vLLM, for real on the CPU; `.ci/vllm` makes the environment."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from tiny_model import make_tiny_model, teach
+
+pytest.importorskip("vllm", reason="vLLM is not installed: .ci/vllm makes an environment that has it")
+
+from dc_tools.learn.recipe import Recipe
+from dc_tools.learn.trainer import Trainer
+from dc_tools.learn.vllm_sampler import VllmSampler
+from dc_tools.rollout.engine import Prompt, Sampling
+
+pytestmark = [pytest.mark.filterwarnings("default"), pytest.mark.timeout(600)]
+PROBLEMS = Path(__file__).parents[2] / "examples" / "data" / "train.jsonl"
+RECIPE = """
+prompt_style = "fenced"
+batch = 2
+group = 4
+max_prompt = 400
+max_tokens = 24
+temperature = 0.9
+lr = 1e-3
+save_every = 2
+threads = 1
+"""
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("model")
+    return teach(make_tiny_model(folder / "wide", heads=2), folder / "taught")
+
+
+def test_weights_that_were_sent_are_those_that_are_sampled_from(model: Path) -> None:
+    os.environ["VLLM_CPU_KVCACHE_SPACE"] = "1"
+    recipe = Recipe(max_prompt=200, max_tokens=40, threads=1)
+    sampler, trainer = VllmSampler(str(model), recipe, 1), Trainer(str(model), recipe, "cpu")
+    prompt, sampling = Prompt("p", ({"role": "user", "content": "Print n plus 3."},)), Sampling(n=4, max_tokens=20)
+    before = sampler.sample([prompt], sampling, "step-0")[0]
+    assert max(abs(a - b) for a, b in zip(trainer.probe(), sampler.probe(), strict=True)) < 1e-4
+    with torch.no_grad():
+        for parameter in trainer.policy.trainable():
+            parameter += 0.05 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1))
+    mine = trainer.probe()
+    assert max(abs(a - b) for a, b in zip(mine, sampler.probe(), strict=True)) > 0.1
+    weights = trainer.weights()
+    assert weights
+    sampler.receive(weights)
+    assert max(abs(a - b) for a, b in zip(mine, sampler.probe(), strict=True)) < 1e-4
+    after = sampler.sample([prompt], sampling, "step-1")[0]
+    assert [r.text for r in after] != [r.text for r in before]
+    assert {r.model for r in after} == {"taught@step-1"}
+    sampler.engine.close()
+
+
+@pytest.mark.parametrize("more", [[], ["--staleness", "1"]])
+def test_a_run_learns_from_what_vllm_samples(model: Path, tmp_path: Path, more: list[str]) -> None:
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(RECIPE)
+    argv = [
+        sys.executable, "-c", "from dc_tools.learn.command import main; main()", PROBLEMS, "--model", model,
+        "--recipe", recipe, "--steps", "4", "--workers", "1", "--samplers", "1",
+        "--engine", "vllm", "-o", tmp_path / "run", *more,
+    ]
+    environment = os.environ | {"VLLM_CPU_KVCACHE_SPACE": "1"}
+    done = subprocess.run(list(map(str, argv)), capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
+    lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [1, 2, 3, 4]
+    assert [line["staleness_max"] for line in lines] == ([0, 1, 1, 1] if more else [0, 0, 0, 0])
+    if not more:
+        assert max(line["logprob_gap"] for line in lines) < 1e-3
+    before, after = (load_file(p / "model.safetensors") for p in (model, tmp_path / "run" / "model"))
+    assert max(float((before[name] - after[name]).abs().max()) for name in before if name in after) > 1e-4
