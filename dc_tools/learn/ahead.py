@@ -15,12 +15,14 @@ import msgspec
 
 from dc_tools.core.errors import CannotRun
 from dc_tools.core.records import Finish, Line, Problem, Status
-from dc_tools.learn.batches import Group, batch_at
+from dc_tools.learn.batches import Group
 from dc_tools.learn.driver import Cluster
 from dc_tools.learn.folder import Folder
 from dc_tools.learn.groups import group_of, read_ahead, write_ahead
 from dc_tools.learn.recipe import Recipe
+from dc_tools.learn.rewards import weight_of
 from dc_tools.learn.stages import WINDOW, next_length, stage_of
+from dc_tools.learn.walk import Walk
 
 
 @dataclass
@@ -81,6 +83,7 @@ class Ahead:
         self._thread = ThreadPoolExecutor(1)
         self._begun: deque[Future[Rolled]] = deque()
         self._last: Future[Rolled] | None = None
+        self._walk = walk_of(job.problems, cluster.recipe, seed)
 
     def close(self) -> None:
         """Forget what was begun; the thread has ended afterwards."""
@@ -117,7 +120,9 @@ class Ahead:
         groups = usable(lines)
         if not groups:
             if not self._job.replay:
-                lines, groups, times = rolled_out(self._cluster, self._job.problems, place, recipe, self._seed)
+                lines, groups, times = rolled_out(
+                    self._cluster, self._job.problems, self._walk, place, recipe, self._seed
+                )
             if not groups:
                 raise CannotRun(f"step {step}: {_failure(lines)}")
             write_ahead(self._folder.rollouts(step), lines)
@@ -153,8 +158,19 @@ def _known(folder: Folder, job: Job, step: int) -> list[bytes]:
     return read_ahead(path) or []
 
 
+def walk_of(problems: Sequence[bytes], recipe: Recipe, seed: int) -> Walk:
+    """The order in which problems are asked. Errors: `CannotRun` where the domains leave none."""
+    weights = None
+    if recipe.domains:
+        weights = [weight_of(Line(line).decode(Problem), recipe.domains) for line in problems]
+    try:
+        return Walk(len(problems), seed if recipe.shuffle else None, weights)
+    except ValueError:
+        raise CannotRun("domains: every problem has the weight 0") from None
+
+
 def rolled_out(
-    cluster: Cluster, problems: Sequence[bytes], place: Place, recipe: Recipe, seed: int
+    cluster: Cluster, problems: Sequence[bytes], walk: Walk, place: Place, recipe: Recipe, seed: int
 ) -> tuple[list[bytes], list[Group], dict[str, float]]:
     """A step's lines, and the groups that can be learned from.
 
@@ -162,10 +178,9 @@ def rolled_out(
     are over (Yu et al. 2025, DAPO: dynamic sampling).
     """
     lines, groups, times = list[bytes](), list[Group](), {"sample_s": 0.0, "judge_s": 0.0}
-    order = seed if recipe.shuffle else None
     missing = recipe.batch
     for _ in range(recipe.dynamic_rounds if recipe.replaces_equal else 1):
-        chosen = batch_at(len(problems), place.cursor + len(lines), missing, order)
+        chosen = walk.at(place.cursor + len(lines), missing)
         more, took = cluster.roll_out([problems[i] for i in chosen], place.step + 1, seed, recipe, first=len(lines))
         lines += more
         times = {name: times[name] + took.get(name, 0.0) for name in times}

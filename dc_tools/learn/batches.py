@@ -9,7 +9,6 @@ import bisect
 import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from random import Random
 
 TOKEN_COST = 6 * 1536
 """Of a model 1,536 wide: 24 width^2 operations a token, 4 width a pair that attends."""
@@ -201,16 +200,3 @@ def planned(found: Sequence[Piece], token_budget: int, ranks: int = 1, token_cos
     prompts = {piece.group: len(piece.prompt_ids) for piece in found}
     needed = sum(prompts.values()) + sum(piece.tokens - len(piece.prompt_ids) for piece in found)
     return Plan(shares, 1 - needed / time if time else 0.0)
-
-
-def batch_at(size: int, cursor: int, count: int, seed: int | None) -> list[int]:
-    """`count` of `size` items from `cursor` on, in an endless walk whose every round is a new seeded permutation.
-
-    `seed` None walks in order. The whole state of the data is one integer.
-    """
-    first = cursor // size
-    rounds = [
-        list(range(size)) if seed is None else Random(f"{seed}/{epoch}").sample(range(size), size)
-        for epoch in range(first, (cursor + count - 1) // size + 1)
-    ]
-    return [rounds[position // size - first][position % size] for position in range(cursor, cursor + count)]

@@ -11,14 +11,14 @@ import msgspec
 
 from dc_tools.core.errors import CannotRun, UsageError
 from dc_tools.learn.objective import OBJECTIVES, Correction
-from dc_tools.learn.rewards import SPARSE, Kind, Term
+from dc_tools.learn.rewards import SPARSE, Domain, Kind, Term
 from dc_tools.learn.schedule import Schedule
 from dc_tools.learn.stages import Auto, Stage, check_stages
 from dc_tools.rollout.prompts import PromptStyle
 
 FIXED = frozenset({
     "staleness", "lora_rank", "lora_alpha", "ema", "max_prompt", "freeze_embeddings", "gradient_checkpointing",
-    "threads", "shuffle", "prompt_style",
+    "threads", "shuffle", "domains", "prompt_style",
 })
 """Settings that cannot change inside a run."""
 
@@ -37,6 +37,8 @@ class Recipe(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
     """Problems of one optimizer step; `batch` / `minibatch` updates follow each sampling."""
     shuffle: bool = True
     """A seeded permutation each time round; false takes the problems in file order."""
+    domains: tuple[Domain, ...] = ()
+    """Tables of problems with the weight that they are asked by."""
     group: int = 8
     """Rollouts of each problem."""
     max_prompt: int = 2048

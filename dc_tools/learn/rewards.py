@@ -51,6 +51,23 @@ class Where(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         )
 
 
+class Domain(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """Problems that are asked more often than others, or less."""
+
+    where: Where
+    weight: float
+    """2: twice as often; 0: never."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.weight < float("inf"):
+            raise ValueError(f"the weight of a domain must be at least 0, not {self.weight}")
+
+
+def weight_of(problem: Problem, domains: Sequence[Domain]) -> float:
+    """That of the first domain which has the problem; 1 where none does."""
+    return next((domain.weight for domain in domains if domain.where.holds(problem)), 1.0)
+
+
 class Term(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """One term of the reward."""
 

@@ -18,6 +18,7 @@ from dc_tools.learn.loop import _reloaded
 from dc_tools.learn.recipe import Recipe
 from dc_tools.learn.rescore import Summary, rescored
 from dc_tools.learn.rewards import SPARSE, Kind, Term
+from dc_tools.learn.walk import Walk
 
 EASY, HARD, MIXED = "easy", "hard", "mixed"
 
@@ -50,6 +51,7 @@ class Scripted:
 
 NAMES = [EASY, MIXED, HARD, MIXED, HARD, EASY, MIXED, MIXED]
 PROBLEM_LINES = [problem(name, i) for i, name in enumerate(NAMES)]
+WALK = Walk(len(PROBLEM_LINES), None)
 
 
 @pytest.mark.parametrize(
@@ -57,7 +59,7 @@ PROBLEM_LINES = [problem(name, i) for i, name in enumerate(NAMES)]
 )
 def test_groups_that_teach_nothing_are_replaced_for_some_rounds(rounds, asked):
     cluster = Scripted(Recipe(batch=2, minibatch=2, shuffle=False, dynamic_sampling=True, dynamic_rounds=rounds))
-    lines, groups, times = rolled_out(cluster, PROBLEM_LINES, Place(), cluster.recipe, 0)
+    lines, groups, times = rolled_out(cluster, PROBLEM_LINES, WALK, Place(), cluster.recipe, 0)
     assert cluster.asked == ["easy0", "mixed1", "hard2", "mixed3"][:asked]
     assert len(lines) == len(groups) == asked
     assert times["sample_s"] == asked - 1
@@ -65,7 +67,7 @@ def test_groups_that_teach_nothing_are_replaced_for_some_rounds(rounds, asked):
 
 def test_without_dynamic_sampling_a_batch_is_what_is_asked():
     cluster = Scripted(Recipe(batch=2, minibatch=2, shuffle=False))
-    rolled_out(cluster, PROBLEM_LINES, Place(cursor=7), cluster.recipe, 0)
+    rolled_out(cluster, PROBLEM_LINES, WALK, Place(cursor=7), cluster.recipe, 0)
     assert cluster.asked == ["mixed7", "easy0"]
 
 

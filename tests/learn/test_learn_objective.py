@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dc_tools.learn.batches import Piece, Row, Weighed, batch_at, pieces, planned
+from dc_tools.learn.batches import Piece, Row, Weighed, pieces, planned
 from dc_tools.learn.losses import clipped, correction, is_clipped, token_losses, weighted
 from dc_tools.learn.objective import (
     OBJECTIVES,
@@ -152,11 +152,3 @@ def test_rows_are_balanced_over_ranks_and_nothing_is_wasted_where_they_are_equal
     assert [[len(row.ids) for row in plan.rows(rank)] for rank in range(4)] == [[40]] * 4
     assert plan.waste == 0.0
     assert planned(found[:1], 40, 2).waste == 0.5
-
-
-def test_the_walk_over_problems_is_a_permutation_each_time_round():
-    first, second = batch_at(7, 0, 7, 5), batch_at(7, 7, 7, 5)
-    assert sorted(first) == sorted(second) == list(range(7))
-    assert first != second
-    assert batch_at(7, 3, 8, 5) == (first + second)[3:11]
-    assert batch_at(3, 2, 3, None) == [2, 0, 1]
