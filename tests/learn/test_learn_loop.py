@@ -110,6 +110,7 @@ def staged_run(taught_model, tmp_path_factory) -> tuple[list[str], Path]:
     return argv, folder / "run"
 
 
+@pytest.mark.slow
 def test_stages_rewards_and_evaluation_show_in_the_metrics(staged_run):
     lines = metrics_of(staged_run[1])
     assert [line["max_tokens"] for line in lines] == [12, 12, 18, 18]
@@ -120,6 +121,7 @@ def test_stages_rewards_and_evaluation_show_in_the_metrics(staged_run):
     assert (staged_run[1] / "best" / "model.safetensors").exists()
 
 
+@pytest.mark.slow
 def test_rollouts_that_are_replayed_give_the_same_losses_bit_for_bit(staged_run, tmp_path):
     argv, before = staged_run
     shutil.copytree(before / "rollouts", tmp_path / "rollouts")
