@@ -20,6 +20,7 @@ import orjson
 
 from dc_tools.core.errors import CannotRun
 from dc_tools.core.run import Run
+from dc_tools.learn.budget import START
 from dc_tools.learn.recipe import Recipe
 from dc_tools.learn.shape import Shape
 from dc_tools.learn.stages import Stage
@@ -81,7 +82,7 @@ def planned_run(
     stages: Sequence[Stage] = () if isinstance(recipe.stages, str) else recipe.stages
     longest = recipe.stage_most_tokens if recipe.stages == "auto" else recipe.max_tokens
     longest = max([longest, *(stage.max_tokens for stage in stages)])
-    budget = max([recipe.token_budget, *(stage.token_budget or 0 for stage in stages)])
+    budget = max([recipe.token_budget or START, *(stage.token_budget or 0 for stage in stages)])
     batch = max([recipe.batch, *(stage.batch or 0 for stage in stages)])
     row = max(budget, longest + recipe.max_prompt)
     trained = size.parameters - (size.embeddings if recipe.freeze_embeddings else 0)

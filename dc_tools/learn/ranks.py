@@ -68,6 +68,12 @@ class Ranks:
         dist.all_gather_object(found, value)
         return float(max(found))
 
+    def largest_known(self, value: float | None) -> float | None:
+        """Of all ranks, where all know."""
+        if value is None or self.world == 1:
+            return value
+        return self.largest(value)
+
     def merged(self, mine: M) -> M:
         """What all ranks did together, in the order of the ranks."""
         if self.world == 1:

@@ -81,7 +81,8 @@ class Recipe(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
     weight_decay: float = 0.01
     grad_clip: float = 1.0
     token_budget: int = 20_000
-    """Most tokens of one forward pass in training."""
+    """Most tokens of one forward pass in training; 0: as many as a GPU's memory holds, found in the first steps. Where
+    memory runs out it is halved, and the step done again."""
     sample_batch: int = 16
     """Problems that a sampler is given at once."""
     sample_rows: int = 32
@@ -156,14 +157,14 @@ class Recipe(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
 _RULES: tuple[tuple[tuple[str, ...], Callable[[float], bool], str], ...] = (
     (
         (
-            "batch", "minibatch", "max_prompt", "max_tokens", "temperature", "lr", "grad_clip", "token_budget",
+            "batch", "minibatch", "max_prompt", "max_tokens", "temperature", "lr", "grad_clip",
             "sample_batch", "sample_rows", "lora_alpha", "save_every", "keep", "max_logprob_gap", "correction_cap",
             "dynamic_rounds", "stage_most_tokens", "eval_group",
         ),
         lambda value: value > 0, "positive",
     ),
     (
-        ("clip_high", "warmup", "weight_decay", "lora_rank", "threads", "staleness"),
+        ("clip_high", "warmup", "weight_decay", "lora_rank", "threads", "staleness", "token_budget"),
         lambda value: value >= 0, "at least 0",
     ),
     (("ema",), lambda value: 0 <= value < 1, "in [0, 1)"),

@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,10 @@ from torch import Tensor
 
 from dc_tools.core.errors import CannotRun
 from dc_tools.core.records import Rollout
+from dc_tools.learn import memory
 from dc_tools.learn.average import Average
 from dc_tools.learn.batches import Group, Piece, Plan, Row, Weighed, pieces, planned
+from dc_tools.learn.budget import START, Budget
 from dc_tools.learn.checkpoint import load_checkpoint, save_checkpoint
 from dc_tools.learn.losses import correction, token_losses
 from dc_tools.learn.objective import OBJECTIVES, Correction, Size, overlong, token_weight
@@ -54,6 +56,15 @@ class Update:
         return found
 
 
+@dataclass(frozen=True)
+class _LaidOut:
+    """One rank's rows of an optimizer step, with their log-probabilities before it."""
+
+    rows: list[Row]
+    old: list[Tensor]
+    waste: float
+
+
 class Trainer:
     """A policy with its optimizer, and an engine that samples from the very same weights."""
 
@@ -74,12 +85,15 @@ class Trainer:
         )
         named = {name: p for name, p in self.scorer.named_parameters() if p.requires_grad}
         self.average = Average(named, recipe.ema) if recipe.ema else None
+        self.budget = Budget(recipe.token_budget or START, grows=not recipe.token_budget)
         self.updates = 0
         self.not_finite = 0
         """Optimizer steps in a row that had to be skipped."""
 
     def take(self, recipe: Recipe) -> None:
         """From now on another recipe holds, whose fixed settings are the same."""
+        if recipe.token_budget != self.recipe.token_budget:
+            self.budget = Budget(recipe.token_budget or START, grows=not recipe.token_budget)
         self.recipe, self.objective = recipe, OBJECTIVES[recipe.objective]
         self.sampler.take(recipe)
         for group in self.optimizer.param_groups:
@@ -102,12 +116,15 @@ class Trainer:
         started = time.monotonic()
         update = Update()
         size = self.recipe.minibatch
-        plans = [self.plan(groups[first : first + size]) for first in range(0, len(groups), size)]
-        rows = [plan.rows(self.ranks.rank) for plan in plans]
-        old = [self._old_logprobs(each) for each in rows]
-        for number, plan in enumerate(plans):
+        minibatches = [groups[first : first + size] for first in range(0, len(groups), size)]
+        memory.begin(self.policy.device)
+        laid_out = [self._laid_out(each) for each in minibatches]
+        for number, minibatch in enumerate(minibatches):
             on_policy = number == 0 and not self.recipe.staleness
-            self._optimizer_step(rows[number], old[number], update, plan.waste, progress, on_policy=on_policy)
+            again = self.recipe.correction is Correction.NONE or number == 0  # else old_S could not be had any more
+            part = self._gradient(minibatch, laid_out[number], on_policy=on_policy, again=again)
+            update = self._optimizer_step(update, part, progress, on_policy=on_policy)
+        self.budget.after_step(self.ranks.largest_known(memory.used(self.policy.device)))
         seconds = time.monotonic() - started
         update = self.ranks.merged(update)
         ratios = torch.tensor(update.ratios or [1.0])
@@ -123,6 +140,7 @@ class Trainer:
             "correction": sum(update.corrections) / max(len(update.corrections), 1),
             "lr": self.optimizer.param_groups[0]["lr"],
             "learn_tokens": update.forward_tokens, "skipped_updates": update.skipped,
+            "token_budget": self.budget.tokens,
             "packing_waste": sum(update.wastes) / max(len(update.wastes), 1),
             "learn_s": seconds,
         }
@@ -143,8 +161,8 @@ class Trainer:
                 Weighed(r.ids, r.logprobs, advantage, token_weight(objective.scale, len(r.ids), size))
                 for r, advantage in zip(group.responses, advantages, strict=True) if r.ids
             ]
-            found += pieces(number, group.prompt_ids, weighed, recipe.token_budget)
-        return planned(found, recipe.token_budget, self.ranks.world, token_cost=6 * self.policy.width)
+            found += pieces(number, group.prompt_ids, weighed, self.budget.tokens)
+        return planned(found, self.budget.tokens, self.ranks.world, token_cost=6 * self.policy.width)
 
     def accumulate(self, rows: Sequence[Row], old: Sequence[Tensor], update: Update, *, on_policy: bool) -> None:
         """Add the gradient of this rank's rows; `old` are the log-probabilities before the step's first update."""
@@ -182,17 +200,34 @@ class Trainer:
     def _trained(self) -> list[torch.nn.Parameter]:
         return [p for p in self.scorer.parameters() if p.requires_grad]
 
-    def _optimizer_step(
-        self, rows: Sequence[Row], old: Sequence[Tensor], update: Update, waste: float, progress: float, *,
-        on_policy: bool,
-    ) -> None:
-        if not rows:
-            return  # no group of this minibatch has anything to learn
-        self.optimizer.zero_grad(set_to_none=True)
-        self.accumulate(rows, old, update, on_policy=on_policy)
-        update.wastes.append(waste)
+    def _laid_out(self, groups: Sequence[Group]) -> "_LaidOut":
+        plan = self.plan(groups)
+        rows = plan.rows(self.ranks.rank)
+        return _LaidOut(rows, self._old_logprobs(rows), plan.waste)
+
+    def _gradient(self, groups: Sequence[Group], laid_out: "_LaidOut", *, on_policy: bool, again: bool) -> Update:
+        """The gradient of an optimizer step, by smaller rows where memory runs out and it can be done `again`. Several
+        ranks cannot: the others wait for the one that failed."""
+        while True:
+            part = Update(wastes=[laid_out.waste] if laid_out.rows else [])
+            self.optimizer.zero_grad(set_to_none=True)
+            try:
+                self.accumulate(laid_out.rows, laid_out.old, part, on_policy=on_policy)
+                return part
+            except (RuntimeError, MemoryError) as error:
+                if not memory.ran_out(error) or self.ranks.world > 1 or not again or not self.budget.halve():
+                    raise
+            memory.give_back(self.policy.device)
+            laid_out = self._laid_out(groups)
+
+    def _optimizer_step(self, before: Update, part: Update, progress: float, *, on_policy: bool) -> Update:
+        """Take the step whose gradient is there; what was done so far."""
+        update = before.merged([part])
+        if not part.wastes:
+            return update  # no group of this minibatch has anything to learn
+        update.wastes += part.wastes
         if on_policy:
-            self._check_gap(self.ranks.largest(max(update.gaps, default=0.0)))
+            self._check_gap(self.ranks.largest(max(part.gaps, default=0.0)))
         recipe = self.recipe
         for parameter_group in self.optimizer.param_groups:
             parameter_group["lr"] = rate(
@@ -201,13 +236,14 @@ class Trainer:
         norm = self.ranks.whole(torch.nn.utils.clip_grad_norm_(self._trained(), self.recipe.grad_clip))
         if not math.isfinite(norm):
             self._skip(update)
-            return
+            return update
         self.not_finite = 0
         update.grad_norms.append(norm)
         self.optimizer.step()
         if self.average:
             self.average.update()
         self.updates += 1
+        return update
 
     def _skip(self, update: Update) -> None:
         update.skipped += 1
@@ -231,8 +267,9 @@ class Trainer:
         policy, optimizer = whole_state(self.scorer, self.optimizer)
         average = self.average.state() if self.average else {}
         if self.ranks.rank == 0:
-            state = {"place": place, "updates": self.updates, "not_finite": self.not_finite}
-            save_checkpoint(directory, step, state | {"policy": policy, "optimizer": optimizer, "average": average})
+            counts = {"updates": self.updates, "not_finite": self.not_finite, "budget": asdict(self.budget)}
+            tensors = {"policy": policy, "optimizer": optimizer, "average": average}
+            save_checkpoint(directory, step, {"place": place, **counts, **tensors})
 
     def restore(self, path: Path) -> dict[str, Any]:
         """Take up a checkpoint; returns the loop's place. Errors: `CannotRun`."""
@@ -240,7 +277,7 @@ class Trainer:
         load_whole_state(self.scorer, self.optimizer, state["policy"], state["optimizer"])
         if self.average:
             self.average.load(state["average"])
-        self.updates, self.not_finite = state["updates"], state["not_finite"]
+        self.updates, self.not_finite, self.budget = state["updates"], state["not_finite"], Budget(**state["budget"])
         place: dict[str, Any] = state["place"]
         return place
 

@@ -95,7 +95,7 @@ def test_lines_of_steps_that_are_done_again_are_cut_and_torn_ones_too(tmp_path):
     [
         "lr=nan", "temperature=inf", "temperature=0", "clip_low=-1", "clip_low=1.5", "clip_high=-0.1", "grad_clip=0",
         "warmup=-5", "threads=-1", "betas=[2, 3]", "prompt_style='foo'", "lora_rank=-2", "lora_alpha=0",
-        "weight_decay=-1", "group=1", "batch=0", "token_budget=0", "save_every=0", "keep=0", "minibatch=5",
+        "weight_decay=-1", "group=1", "batch=0", "token_budget=-1", "save_every=0", "keep=0", "minibatch=5",
     ],
 )
 def test_a_setting_that_cannot_work_is_refused_by_name(setting):

@@ -1,0 +1,32 @@
+"""How many tokens of a forward pass fit into a device: given, or found while training. Pure."""
+
+from dataclasses import dataclass
+
+START = 4096
+"""Tokens that a search begins with."""
+GROWTH = 1.5
+FULL = 0.9
+"""Share of a device's memory that is to be used."""
+
+
+@dataclass
+class Budget:
+    """Most tokens of a row; with `grows` it is raised step by step while there is memory."""
+
+    tokens: int = START
+    grows: bool = False
+    too_many: int | None = None
+    """Tokens that memory ran out with."""
+
+    def halve(self) -> bool:
+        """Memory ran out; whether anything smaller is left to try."""
+        self.too_many = self.tokens
+        self.tokens = max(1, self.tokens // 2)
+        return self.tokens < self.too_many
+
+    def after_step(self, used: float | None) -> None:
+        """A step went well that took the share `used` of the memory at most; None where nobody knows."""
+        larger = int(self.tokens * GROWTH)
+        fits = self.too_many is None or larger < self.too_many
+        if self.grows and used is not None and used * GROWTH <= FULL and fits:
+            self.tokens = larger
