@@ -67,9 +67,13 @@ def end(process: "subprocess.Popen[bytes]", number: signal.Signals) -> tuple[int
 def descendants(pid: int) -> set[int]:
     """Children of `pid`, their children, and so on."""
     found: set[int] = set()
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+    try:
+        tasks = os.listdir(f"/proc/{pid}/task")
+    except OSError:  # it has just ended
+        return found
+    for task in tasks:
         try:
-            children = {int(child) for child in task.read_text().split()}
+            children = {int(child) for child in Path(f"/proc/{pid}/task/{task}/children").read_text().split()}
         except OSError:
             continue
         for child in children - found:

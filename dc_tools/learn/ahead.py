@@ -124,7 +124,7 @@ class Ahead:
                     self._cluster, self._job.problems, self._walk, place, recipe, self._seed
                 )
             if not groups:
-                raise CannotRun(f"step {step}: {_failure(lines)}")
+                raise CannotRun(f"step {step}: nothing can be learned from: {failure(lines)}")
             write_ahead(self._folder.rollouts(step), lines)
         oldest = min(r.version for group in groups for r in group.responses)
         if oldest < place.step - recipe.staleness:
@@ -196,11 +196,11 @@ def usable(lines: Sequence[bytes]) -> list[Group]:
     return [group for line in lines if (group := group_of(line)) is not None]
 
 
-def _failure(lines: Sequence[bytes]) -> str:
-    """Why no group of a step can be learned from, in the words of its first failed rollout."""
+def failure(lines: Sequence[bytes]) -> str:
+    """Why groups of a step cannot be learned from, in the words of the first failed rollout."""
     for rollout in (rollout for line in lines for rollout in Line(line).decode(Problem).rollouts):
         if rollout.finish is Finish.ERROR:
-            return f"no prompt could be answered: {rollout.error}"
+            return f"the engine failed: {rollout.error}"
         if rollout.verdict and rollout.verdict.status is Status.IE:
-            return f"the judge failed on every group: {rollout.verdict.message}"
+            return f"the judge failed: {rollout.verdict.message}"
     return "no rollout came back"

@@ -4,9 +4,11 @@ On one device the trainer samples as well. Else samplers have weights of their o
 """
 
 import contextlib
+import re
 import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,6 +35,13 @@ class ActorLost(CannotRun):
     """A process of the run died, by itself or with its node."""
 
 
+class Failed(CannotRun):
+    """A process of the run met an error that is none of ours: perhaps since another died that it worked with."""
+
+
+NOTICE_S = 60.0
+"""How long Ray may take to notice a death that the network of the trainers notices at once."""
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 LOOK_S = 0.3
 """How often whoever waits looks whether the run is being ended."""
 NO_CODE = "the answer has no code block"
@@ -62,8 +71,16 @@ class Judge(Watched):
                 elif rollout.finish is not Finish.ERROR:
                     rollout.verdict = Verdict(Status.CE, 0, len(problem.tests), message=NO_CODE)
         for rollout, verdict in pending:
-            rollout.verdict = verdict.result()
+            rollout.verdict = _known(verdict)
         return [list(group) for group in groups]
+
+
+def _known(verdict: "Future[Verdict]") -> Verdict:
+    """A verdict; IE where no sandbox can be started, which may be otherwise a moment later."""
+    try:
+        return verdict.result()
+    except (CannotRun, OSError) as error:
+        return Verdict(Status.IE, 0, 0, message=f"no sandbox can be started: {error}")
 
 
 class TrainerActor(Watched):
@@ -140,6 +157,8 @@ class Cluster:
     """The trainer itself, where it samples."""
     judges: list[Any] = field(default_factory=list)
     is_closing: bool = False
+    gpu: int | None = None
+    """GPUs of a trainer: 1, or 0 on a cluster that had none at the start."""
     asked: dict[str, Any] = field(default_factory=dict)
     """Of processes by name, where their next report will be."""
     probes: tuple[list[float], list[tuple[Any, Any]]] | None = None
@@ -151,7 +170,9 @@ class Cluster:
         for actor in {*self.trainers, *self.samplers, *self.judges}:
             ray.kill(actor)
         shape, self.probes, self.asked = self.shape, None, {}
-        gpu = 1 if ray.cluster_resources().get("GPU", 0) >= 1 and self.device != "cpu" else 0
+        if self.gpu is None:  # a run that lost its GPUs does not go on without
+            self.gpu = int(ray.cluster_resources().get("GPU", 0) >= 1 and self.device != "cpu")
+        gpu = self.gpu
         _check_room(shape, gpu)
         self.trainers = [ray.remote(num_cpus=1, num_gpus=gpu)(TrainerActor).remote() for _ in range(shape.trainers)]
         own = [ray.remote(num_cpus=1, num_gpus=gpu * shape.tp)(SamplerActor).remote() for _ in range(shape.samplers)]
@@ -280,9 +301,22 @@ class Cluster:
             ready, left = self._ready(left)
             if not ready:
                 break
-            for reference in ready:
-                self.wait(reference, what)
+            for number, reference in enumerate(ready):
+                try:
+                    self.wait(reference, what)
+                except Failed:
+                    self._look_for_the_dead([*ready[number + 1 :], *left], what)
+                    raise
         return [self.wait(reference, what) for reference in references]
+
+    def _look_for_the_dead(self, references: Sequence[Any], what: str) -> None:
+        """One that failed may have done so since another died. Errors: `ActorLost`, where one of the others has."""
+        left, ends = list(references), time.monotonic() + NOTICE_S
+        while left and time.monotonic() < ends and not self.is_closing:
+            ready, left = ray.wait(left, timeout=LOOK_S)
+            for reference in ready:
+                with contextlib.suppress(Failed):
+                    self.wait(reference, what)
 
     def wait(self, reference: Any, what: str) -> Any:
         """The value of a reference. Errors: `CannotRun` past the deadline, or when the actor died."""
@@ -299,7 +333,7 @@ class Cluster:
                 raise type(cause)(str(cause)) from error
             if isinstance(cause, MemoryError) or "memory" in str(cause):
                 raise CannotRun(f"out of memory while making {what}: {LESS_MEMORY}") from error
-            raise CannotRun(f"{what}: {type(cause).__name__}: {cause}") from error
+            raise Failed(f"{what}: {type(cause).__name__}: {cause}") from error
         except ray.exceptions.RayError as error:
             raise _lost(what, error) from error
 
@@ -326,8 +360,9 @@ class Cluster:
 
 
 def _lost(what: str, error: Exception) -> ActorLost:
-    first = next(iter(str(error).strip().splitlines()), type(error).__name__)
-    return ActorLost(f"the process that makes {what} died (out of memory?): {first}")
+    said = [line for line in _COLOUR.sub("", str(error)).splitlines() if line.strip()] or [type(error).__name__]
+    cause = said[-1] if "creation task" in said[0] else said[0]
+    return ActorLost(f"the process that makes {what} died (out of memory?): {cause.strip()}")
 
 
 @contextlib.contextmanager

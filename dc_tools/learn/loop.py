@@ -16,7 +16,7 @@ import msgspec
 
 from dc_tools.core.errors import CannotRun, DcError, Stopped
 from dc_tools.core.run import Run
-from dc_tools.learn.ahead import Ahead, Job, Place, Rolled, usable
+from dc_tools.learn.ahead import Ahead, Job, Place, Rolled, failure, usable
 from dc_tools.learn.checkpoint import latest_checkpoint, prune_checkpoints
 from dc_tools.learn.driver import ActorLost, Cluster
 from dc_tools.learn.folder import Folder, changes
@@ -38,17 +38,14 @@ def train(run: Run, cluster: Cluster, folder: Folder, job: Job) -> None:
     Where a process or a node is lost, all begin anew from the last checkpoint, and learn again from the rollouts that
     were written since. What was lost is lost for good where that happens `MOST_LOSSES` times without a step between.
     """
-    problems = cluster.fitting(job.problems)
-    if left_out := len(job.problems) - len(problems):
-        most = cluster.recipe.max_prompt
-        run.say(f"{left_out} of {len(job.problems)} problems are left out: their prompts have over {most} tokens")
-    if not problems:
-        raise CannotRun("no problem is left; see max_prompt")
-    job = replace(job, problems=problems)
-    ends, furthest, losses = time.monotonic() + job.stop_after_s, -1, 0
+    ends, furthest, losses, is_lost = time.monotonic() + job.stop_after_s, -1, 0, False
+    fitting: Job | None = None
     while True:
         try:
-            _trained(run, cluster, folder, job, ends)
+            if is_lost:
+                cluster.start()
+            fitting = fitting or _without_long_prompts(run, cluster, job)
+            _trained(run, cluster, folder, fitting, ends)
             return
         except ActorLost as error:
             losses = losses + 1 if folder.steps() <= furthest else 1
@@ -56,7 +53,17 @@ def train(run: Run, cluster: Cluster, folder: Folder, job: Job) -> None:
             if losses >= MOST_LOSSES:
                 raise
             run.say(f"{error}; all begin anew")
-            cluster.start()
+            is_lost = True
+
+
+def _without_long_prompts(run: Run, cluster: Cluster, job: Job) -> Job:
+    problems = cluster.fitting(job.problems)
+    if left_out := len(job.problems) - len(problems):
+        most = cluster.recipe.max_prompt
+        run.say(f"{left_out} of {len(job.problems)} problems are left out: their prompts have over {most} tokens")
+    if not problems:
+        raise CannotRun("no problem is left; see max_prompt")
+    return replace(job, problems=problems)
 
 
 def _trained(run: Run, cluster: Cluster, folder: Folder, job: Job, ends: float) -> None:
@@ -65,6 +72,7 @@ def _trained(run: Run, cluster: Cluster, folder: Folder, job: Job, ends: float) 
         place = _restored(cluster, latest[1])
         run.say(f"going on after step {place.step}")
     folder.cut_metrics(place.step)
+    prune_checkpoints(folder.checkpoints, folder.recipe(place.step + 1).keep)
     config = msgspec.to_builtins(folder.recipe(place.step + 1))
     places = trackers(job.trackers, folder.path, config, first_step=place.step + 1, say=run.say)
     with (
@@ -83,6 +91,8 @@ def _trained(run: Run, cluster: Cluster, folder: Folder, job: Job, ends: float) 
                 rolled = ahead.next(place)
             cluster.take(rolled.recipe)
             rolled.place.best, place = place.best, rolled.place
+            if lost := len(rolled.lines) - len(rolled.groups):
+                run.say(f"step {place.step}: {lost} of {len(rolled.lines)} groups dropped: {failure(rolled.lines)}")
             with watch.spans("learn", step=place.step):
                 metrics = _learned(cluster, rolled, (place.step - 1) / job.steps)
             last, over = place.step == job.steps, time.monotonic() > ends
