@@ -93,7 +93,8 @@ class VllmEngine:
             if is_on_cpu:  # no fast bfloat16 without AVX-512; one process, since nothing is shared
                 os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
                 os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", CACHE_GB)
-                options = {"dtype": "float32", "enforce_eager": True}
+                # A prompt read in parts would set back the generator of its request, which a CPU's cannot.
+                options = {"dtype": "float32", "enforce_eager": True, "enable_chunked_prefill": False}
             try:
                 llm = LLM(
                     str(path), tensor_parallel_size=tp, max_model_len=context, logprobs_mode="processed_logprobs",

@@ -3,7 +3,7 @@
     python tests/bench/rollout.py MODEL [--rows 8 32 64] [--n 8] [--tokens 64] [--vllm .venv-vllm/bin/python]
 
 A batch: rows / n prompts, n samples each, of exactly `--tokens` tokens: no end token counts, so all do the same work. A
-stream: eight times as many samples, whose answers end as in use; the engine gives an ended sample's row to the next,
+stream: four times as many samples, whose answers end as in use; the engine gives an ended sample's row to the next,
 generate pads it until its batch has ended, vLLM does as it likes. Tokens/s count only tokens up to an end. Order:
 engine, generate, engine, generate; the better of two, by wall and by CPU time: wall time matters on an idle machine,
 CPU time on a busy one. vLLM runs in a process of its own (another environment), twice as well.
@@ -29,7 +29,7 @@ from dc_tools.rollout.engine import Engine, Prompt, Sampling
 from dc_tools.rollout.transformers import TransformersEngine
 
 FENCE = "```python\n"
-STREAM = 8
+STREAM = 4
 """Times as many samples in a stream as rows."""
 
 

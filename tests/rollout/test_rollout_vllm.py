@@ -86,6 +86,14 @@ def test_groups_come_in_the_order_of_the_prompts_and_samples_by_their_seeds(engi
         assert group[0].prompt_ids == encode(engine.tokenizer, prompt, "tiny")
 
 
+def test_more_prompts_than_one_step_reads_are_all_answered(engine: VllmEngine) -> None:
+    words = "Read an integer n and print n plus 3. " * 8
+    many = [Prompt(f"m{i}", ({"role": "user", "content": f"{words} {i}"},)) for i in range(64)]
+    groups = list(engine.generate(many, Sampling(n=8, max_tokens=4)))
+    assert sum(len(group[0].prompt_ids) for group in groups) > 4096
+    assert all(len(group) == 8 and {s.finish for s in group} <= {Finish.STOP, Finish.LENGTH} for group in groups)
+
+
 def test_answers_end_by_stop_string_end_token_or_budget(engine: VllmEngine) -> None:
     stopped = flat(list(engine.generate(PROMPTS, Sampling(n=4, max_tokens=60, temperature=0.5))))
     whole = [s for s in stopped if s.finish is Finish.STOP]
