@@ -56,13 +56,15 @@ def command(
     content_flags: frozenset[str] = frozenset(),
     output_flags: frozenset[str] = frozenset(),
     needs_input: Callable[[dict[str, Any]], bool] = lambda flags: True,
+    wants_more: Callable[[dict[str, Any], dict[str, Any]], bool] = lambda flags, earlier: False,
     shared: frozenset[str] | None = None,
     reads: bool = True,
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Make the decorated function the command `name`; the result is its entry point.
 
     `dropped` names the flag for filtered-out records (`dropped` or `removed`). With `lines_out=False` the function
-    makes the folder given by -o itself. `needs_input` says, from the flags, whether an absent FILE means stdin.
+    makes the folder given by -o itself. `needs_input` says, from the flags, whether an absent FILE means stdin;
+    `wants_more`, from flags and manifest, whether a finished run is to be gone on with.
     `shared` names the shared flags it has, None for all; with `reads=False` it takes no FILE.
     """
 
@@ -86,7 +88,10 @@ def command(
                 files = [os.devnull]
 
             def work() -> Exit:
-                run = Run(name, options, files, flags, lines_out, free_flags, content_flags, output_flags, resumable)
+                run = Run(
+                    name, options, files, flags, lines_out, free_flags, content_flags, output_flags, wants_more,
+                    resumable,
+                )
                 return _run_once(run, function)
 
             raise typer.Exit(_contained(name, options, work))

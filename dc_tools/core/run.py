@@ -97,6 +97,8 @@ class Run:
     """Flags that name files or folders whose content shapes the output, beside the inputs."""
     output_flags: frozenset[str] = frozenset()
     """Flags that name further files the command makes."""
+    wants_more: Callable[[dict[str, Any], dict[str, Any]], bool] = lambda flags, earlier: False
+    """Whether flags ask for more than a finished run's manifest says was done: it is gone on with."""
     resumable: bool = True
     """False where a partial output cannot be gone on with (dedup must see all lines first)."""
     counts: Counts = field(default_factory=Counts)
@@ -303,7 +305,7 @@ class Run:
         made = [self.options.output, self.options.dropped, self.options.rejects, *self._named(self.output_flags)]
         if not all(Path(target).exists() for target in made if target):
             return
-        if earlier.get("finished", True):
+        if earlier.get("finished", True) and not self.wants_more(self.flags, earlier):
             raise AlreadyDone(earlier.get("failed_gates", []))
 
     def _refuse(self, earlier: dict[str, Any]) -> None:

@@ -16,10 +16,11 @@ Setting = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE",
 
 @command(
     "dc-learn", lines_out=False, needs_input=lambda flags: not flags["rescore"],
+    wants_more=lambda flags, earlier: (flags["steps"] or 0) > earlier.get("steps", 0),
     content_flags=frozenset({"model", "eval"}),
     free_flags=frozenset({
         "recipe", "settings", "rewards", "stages", "staleness", "ray_address", "stop_after", "step_timeout", "device",
-        "trainers", "samplers", "judges", "rescore", "dry_run", "device_memory", "track", "engine", "tp",
+        "trainers", "samplers", "judges", "rescore", "dry_run", "device_memory", "track", "engine", "tp", "steps",
     }),
 )
 def main(

@@ -71,6 +71,8 @@ def _trained(run: Run, cluster: Cluster, folder: Folder, job: Job, ends: float) 
     if latest := latest_checkpoint(folder.checkpoints):
         place = _restored(cluster, latest[1])
         run.say(f"going on after step {place.step}")
+    if place.step > job.steps:
+        raise CannotRun(f"the run has done {place.step} steps: --steps {job.steps} lies behind it")
     folder.cut_metrics(place.step)
     prune_checkpoints(folder.checkpoints, folder.recipe(place.step + 1).keep)
     config = msgspec.to_builtins(folder.recipe(place.step + 1))
@@ -113,7 +115,7 @@ def _trained(run: Run, cluster: Cluster, folder: Folder, job: Job, ends: float) 
             if over and not last:
                 raise Stopped(f"stopped after step {place.step} of {job.steps}: run again with --resume")
         cluster.check()
-        run.counts.written = place.cursor
+        run.counts.written, run.facts["steps"] = place.cursor, job.steps
         cluster.by_trainers("export", "the exported model", folder.path / "model", folder.card(cluster.model))
         watch.take(cluster.reports(REPORT_S))
 

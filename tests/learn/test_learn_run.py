@@ -130,6 +130,23 @@ def test_a_killed_run_goes_on_to_the_same_weights(undisturbed, whole, tmp_path):
     assert (out / "model" / "model.safetensors").read_bytes() == (whole / "model" / "model.safetensors").read_bytes()
 
 
+@pytest.mark.slow
+def test_a_finished_run_goes_on_when_it_is_given_more_steps(arguments, tmp_path):
+    def learned(name: str, steps: int, *more: str) -> str:
+        done = run([BIN / "dc-learn", *arguments, "--steps", steps, "-o", tmp_path / name, *more])
+        assert done.code == 0, done.err
+        return done.err
+
+    learned("grown", 2)
+    assert "already" in learned("grown", 2, "--resume")
+    assert "going on after step 2" in learned("grown", 3, "--resume")
+    learned("whole", 3)
+    assert without_times(tmp_path / "grown") == without_times(tmp_path / "whole")
+    grown, whole = ((tmp_path / name / "model" / "model.safetensors").read_bytes() for name in ("grown", "whole"))
+    assert grown == whole
+    assert json.loads((tmp_path / "grown" / "manifest.json").read_text())["steps"] == 3
+
+
 def test_a_run_is_not_overwritten_unasked(arguments, whole, capfd):
     code, said = finish_here([*arguments, "-o", str(whole)], capfd)
     assert (code, "--force starts over" in said) == (3, True)
