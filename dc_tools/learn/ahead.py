@@ -1,7 +1,9 @@
 """The rollouts of the next steps, made while the trainer still learns from earlier ones; and what a run has to do.
 
 Step t + 1 + staleness is begun when step t is at hand, so with a staleness of 1 it is sampled by the policy that step t
-is learned with. Whatever is sampled is written down at once: a run that is killed finds it again.
+is learned with. From a staleness of 2 on, samplers that are vLLM work at several steps at once, and take on new weights
+between two tokens: they wait for no step's slowest rollout. Whatever is sampled is written down at once: a run that is
+killed finds it again.
 """
 
 from collections import deque
@@ -21,7 +23,7 @@ from dc_tools.learn.folder import Folder
 from dc_tools.learn.groups import group_of, read_ahead, write_ahead
 from dc_tools.learn.recipe import Recipe
 from dc_tools.learn.rewards import weight_of
-from dc_tools.learn.stages import WINDOW, next_length, stage_of
+from dc_tools.learn.stages import AUTO, WINDOW, next_length, stage_of
 from dc_tools.learn.walk import Walk
 
 
@@ -80,15 +82,15 @@ class Ahead:
 
     def __init__(self, cluster: Cluster, folder: Folder, job: Job, seed: int) -> None:
         self._cluster, self._folder, self._job, self._seed = cluster, folder, job, seed
-        self._thread = ThreadPoolExecutor(1)
+        self._threads = ThreadPoolExecutor(1 + cluster.recipe.staleness)
         self._begun: deque[Future[Rolled]] = deque()
         self._last: Future[Rolled] | None = None
         self._walk = walk_of(job.problems, cluster.recipe, seed)
 
     def close(self) -> None:
-        """Forget what was begun; the thread has ended afterwards."""
+        """Forget what was begun; the threads have ended afterwards."""
         self._cluster.is_closing = True
-        self._thread.shutdown(wait=True, cancel_futures=True)
+        self._threads.shutdown(wait=True, cancel_futures=True)
         self._cluster.is_closing = False
 
     @property
@@ -106,9 +108,25 @@ class Ahead:
     def next(self, place: Place) -> Rolled:
         """The rollouts of the step after `place`. Errors: `CannotRun`."""
         while len(self._begun) <= self._cluster.recipe.staleness and place.step + len(self._begun) < self._job.steps:
-            self._last = self._thread.submit(self._after, self._last, place)
+            if self._steps_overlap:
+                self._last = self._threads.submit(self._step, self._expected(place, len(self._begun)))
+            else:
+                self._last = self._threads.submit(self._after, self._last, place)
             self._begun.append(self._last)
         return self._begun.popleft().result()
+
+    @property
+    def _steps_overlap(self) -> bool:
+        """Whether a step is begun while others are still sampled: what it asks must not depend on what these gave."""
+        recipe = self._cluster.recipe
+        return self._cluster.updates_in_flight and not recipe.replaces_equal and recipe.stages != AUTO
+
+    def _expected(self, place: Place, steps: int) -> Place:
+        """Where the run will be so many steps after `place`."""
+        for _ in range(steps):
+            recipe = staged(self._folder.recipe(place.step + 1), place)
+            place = place.after(recipe, recipe.batch, 0.0)
+        return place
 
     def _after(self, before: "Future[Rolled] | None", place: Place) -> Rolled:
         """Of the step after one that was made before, or after `place`."""

@@ -175,7 +175,9 @@ class Cluster:
         gpu = self.gpu
         _check_room(shape, gpu)
         self.trainers = [ray.remote(num_cpus=1, num_gpus=gpu)(TrainerActor).remote() for _ in range(shape.trainers)]
-        own = [ray.remote(num_cpus=1, num_gpus=gpu * shape.tp)(SamplerActor).remote() for _ in range(shape.samplers)]
+        at_once = 8 + 2 * self.recipe.staleness if self.updates_in_flight else 1  # samples, updates, probes, reports
+        kind = ray.remote(num_cpus=1, num_gpus=gpu * shape.tp, max_concurrency=at_once)(SamplerActor)
+        own = [kind.remote() for _ in range(shape.samplers)]
         self.samplers = own or self.trainers
         self.judges = [
             ray.remote(num_cpus=0, scheduling_strategy="SPREAD")(Judge).remote(shape.judge_workers)
@@ -194,6 +196,11 @@ class Cluster:
     def is_split(self) -> bool:
         """Whether samplers have weights of their own."""
         return self.samplers != self.trainers
+
+    @property
+    def updates_in_flight(self) -> bool:
+        """Whether samplers take on weights while they sample, and what they are asked next begins at once."""
+        return self.shape.engine is SamplerEngine.VLLM and self.recipe.staleness > 1
 
     def by_trainers(self, method: str, what: str, *arguments: Any, **of_span: Any) -> Any:
         """What rank 0 answers; all ranks are asked, and waited for."""
@@ -233,6 +240,8 @@ class Cluster:
                 (sampler.update.remote(weights[0], f"step-{step}", step), sampler.probe.remote())
                 for sampler in self.samplers
             ]
+            if self.updates_in_flight:
+                self.check()
         return time.monotonic() - started
 
     def check(self) -> None:

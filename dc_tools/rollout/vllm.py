@@ -69,7 +69,8 @@ class VllmEngine:
         self.context = int(config.max_model_len)
         self._inbox: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._open: dict[str, tuple[_Group, int, int]] = {}
-        self._asked = 0
+        self._scores: dict[str, Future[Any]] = {}
+        self._asked = self._weights = 0
         self._failure: CannotRun | None = None
         self._thread = threading.Thread(target=self._run, daemon=True, name="vllm")
         self._thread.start()
@@ -137,21 +138,27 @@ class VllmEngine:
         memory = Path("/dev/shm")
         with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
             save_file(dict(weights), f"{folder}/model.safetensors")
-            self.call(lambda llm: llm.collective_rpc("reload_weights", kwargs={"weights_path": folder}))
+            self.call(lambda llm: self._reload(llm, folder))
+
+    def _reload(self, llm: Any, folder: str) -> None:
+        llm.collective_rpc("reload_weights", kwargs={"weights_path": folder})
         if self.is_on_cpu:
-            self.call(lambda llm: llm.apply_model(_pack_heads))
-        self.call(lambda llm: llm.reset_prefix_cache())
+            llm.apply_model(_pack_heads)
+        llm.reset_prefix_cache()  # refused while samples are under way, so prompts carry the number of the weights
+        self._weights += 1
 
     def score(self, ids: Sequence[int]) -> list[float]:
         """Log-probabilities of a text's tokens but the first."""
         from vllm import SamplingParams
 
-        params = SamplingParams(max_tokens=1, prompt_logprobs=0)
+        found: Future[Any] = Future()
 
-        def ask(llm: Any) -> Any:
-            return llm.generate({"prompt_token_ids": list(ids)}, params, use_tqdm=False)[0].prompt_logprobs
+        def ask(llm: Any) -> None:
+            params = SamplingParams(max_tokens=1, prompt_logprobs=0)
+            self._scores[self._request(ids, params)] = found
 
-        return [each[token].logprob for each, token in zip(self.call(ask)[1:], ids[1:], strict=True)]
+        self.call(ask)
+        return [each[token].logprob for each, token in zip(found.result()[1:], ids[1:], strict=True)]
 
     def close(self) -> None:
         """End the thread; what is under way is dropped."""
@@ -174,23 +181,31 @@ class VllmEngine:
     def _run(self) -> None:
         try:
             while self._take_orders():
-                if self._open:
+                if self._open or self._scores:
                     for output in self.llm.llm_engine.step():
-                        if output.finished and output.request_id in self._open:
-                            group, index, seed = self._open.pop(output.request_id)
-                            group.put(index, self._sample(group, seed, output.outputs[0]))
+                        self._take(output)
         except Exception as error:
             self._failure = CannotRun(f"{self.name}: vLLM stopped: {_first_line(error)}")
             for group, _, _ in self._open.values():
                 _fail(group, self._failure)
+            for score in self._scores.values():
+                score.set_exception(self._failure)
             while (work := self._inbox.get()) is not None:
                 work()
+
+    def _take(self, output: Any) -> None:
+        """What a step of the engine gave."""
+        if output.finished and output.request_id in self._open:
+            group, index, seed = self._open.pop(output.request_id)
+            group.put(index, self._sample(group, seed, output.outputs[0]))
+        elif output.finished and output.request_id in self._scores:
+            self._scores.pop(output.request_id).set_result(output.prompt_logprobs)
 
     def _take_orders(self) -> bool:
         """Do what was asked meanwhile, and wait for something where there is nothing else to do; false at the end."""
         while True:
             try:
-                work = self._inbox.get(block=not self._open)
+                work = self._inbox.get(block=not self._open and not self._scores)
             except Empty:
                 return True
             if work is None:
@@ -218,10 +233,18 @@ class VllmEngine:
                 logprobs=0, stop=list(group.prompt.stop) or None, include_stop_str_in_output=True,
                 stop_token_ids=sorted(self.end_ids),
             )
-            self._asked += 1
-            key = str(self._asked)
-            self.llm.llm_engine.add_request(key, {"prompt_token_ids": group.prompt_ids}, params)
-            self._open[key] = group, index, seed
+            try:
+                self._open[self._request(group.prompt_ids, params)] = group, index, seed
+            except Exception as error:  # vLLM refuses what it cannot do
+                _fail(group, CannotRun(f"{self.name}: vLLM refuses a prompt: {_first_line(error)}"))
+                return
+
+    def _request(self, ids: Sequence[int], params: Any) -> str:
+        """Ask for one continuation; the name of the request. What other weights made of a prompt is not used."""
+        self._asked += 1
+        prompt = {"prompt_token_ids": list(ids), "cache_salt": str(self._weights)}
+        self.llm.llm_engine.add_request(str(self._asked), prompt, params)
+        return str(self._asked)
 
     def _drop(self, groups: set[int]) -> None:
         """Nobody waits for these any more."""
