@@ -195,6 +195,13 @@ def gpus() -> int:
     return int(ray.cluster_resources().get("GPU", 0))
 
 
+def node_address() -> str:
+    """Where the other nodes of the cluster find this one."""
+    import ray
+
+    return str(ray.util.get_node_ip_address())
+
+
 def _answer(version: str, function: Callable[..., Any], *arguments: Any) -> Any:
     """What a node does."""
     if version != dc_tools.__version__:

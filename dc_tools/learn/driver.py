@@ -1,14 +1,12 @@
-"""The actors of a run, over Ray: trainers that share one policy, samplers, judges with their sandboxes.
+"""The processes of a run, over Ray: they are begun, asked, waited for, and missed when they die.
 
 On one device the trainer samples as well. Else samplers have weights of their own, which are sent after each step.
 """
 
 import contextlib
 import re
-import socket
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,19 +14,16 @@ import ray
 
 from dc_tools.core.cluster import connected
 from dc_tools.core.errors import CannotRun, DcError
-from dc_tools.core.extract import extract_code
-from dc_tools.core.records import Finish, Line, Problem, Rollout, Status, Verdict
+from dc_tools.core.records import Line, Problem
+from dc_tools.learn.actors import Judge, SamplerActor, TrainerActor
 from dc_tools.learn.batches import Group
 from dc_tools.learn.groups import group_line
-from dc_tools.learn.ranks import Ranks
 from dc_tools.learn.recipe import Recipe
-from dc_tools.learn.sampler import Sampler
 from dc_tools.learn.shape import SamplerEngine, Shape
-from dc_tools.learn.trainer import Trainer
-from dc_tools.learn.watch import Report, Watched
+from dc_tools.learn.watch import Report
 from dc_tools.rollout.engine import Prompt, Sampling, sample_seed
+from dc_tools.rollout.link import Spec
 from dc_tools.rollout.prompts import PromptStyle, render
-from dc_tools.sandbox.judge import JudgePool
 
 
 class ActorLost(CannotRun):
@@ -44,103 +39,16 @@ NOTICE_S = 60.0
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 LOOK_S = 0.3
 """How often whoever waits looks whether the run is being ended."""
-NO_CODE = "the answer has no code block"
 LESS_MEMORY = "lower token_budget or sample_rows, or train an adapter (--set lora_rank=16)"
 
 
-class Judge(Watched):
-    """The sandboxes of one node."""
+@dataclass(frozen=True)
+class _Synced:
+    """Weights on their way: where it will be known that they arrived, and what all then say of a fixed text."""
 
-    def __init__(self, workers: int) -> None:
-        super().__init__()
-        self._pool = JudgePool(workers)
-
-    def judge(self, problems: Sequence[bytes], groups: Sequence[Sequence[Rollout]], step: int) -> list[list[Rollout]]:
-        """The groups with code and verdict on every rollout."""
-        with self.spans("judge", step=step):
-            return self._judged(problems, groups)
-
-    def _judged(self, problems: Sequence[bytes], groups: Sequence[Sequence[Rollout]]) -> list[list[Rollout]]:
-        pending = []
-        for line, group in zip(problems, groups, strict=True):
-            problem = Line(line).decode(Problem)
-            for rollout in group:
-                rollout.code = extract_code(rollout.text)
-                if rollout.finish is not Finish.ERROR and rollout.code is not None:
-                    pending.append((rollout, self._pool.submit(problem, rollout.code)))
-                elif rollout.finish is not Finish.ERROR:
-                    rollout.verdict = Verdict(Status.CE, 0, len(problem.tests), message=NO_CODE)
-        for rollout, verdict in pending:
-            rollout.verdict = _known(verdict)
-        return [list(group) for group in groups]
-
-
-def _known(verdict: "Future[Verdict]") -> Verdict:
-    """A verdict; IE where no sandbox can be started, which may be otherwise a moment later."""
-    try:
-        return verdict.result()
-    except (CannotRun, OSError) as error:
-        return Verdict(Status.IE, 0, 0, message=f"no sandbox can be started: {error}")
-
-
-class TrainerActor(Watched):
-    """A trainer that is made after its process is there, so that what goes wrong comes back as an error of its own."""
-
-    def open(self, model: str, recipe: Recipe, device: str, rank: int, world: int, address: str) -> None:
-        """Load the model. Errors: `CannotRun`."""
-        with self.spans("load"):
-            self._trainer = Trainer(model, recipe, device, Ranks.join(rank, world, address, device))
-
-    def do(self, method: str, *arguments: Any, **of_span: Any) -> Any:
-        """What a method of the trainer answers."""
-        with self.spans(method, **of_span):
-            return getattr(self._trainer, method)(*arguments)
-
-    def sample(self, prompts: Sequence[Prompt], sampling: Sampling, version: str, step: int) -> list[list[Rollout]]:
-        """A group of rollouts for each prompt."""
-        with self.spans("sample", step=step):
-            return self._trainer.sample(prompts, sampling, version)
-
-    def meeting_point(self) -> str:
-        """Where the others find this one: HOST:PORT that is free."""
-        with socket.socket() as probe:
-            probe.bind(("", 0))
-            return f"{ray.util.get_node_ip_address()}:{probe.getsockname()[1]}"
-
-
-class SamplerActor(Watched):
-    """A sampler with weights of its own; `version` is that of the policy it was last sent."""
-
-    version = "step-0"
-
-    def open(self, model: str, recipe: Recipe, device: str, shape: Shape) -> None:
-        """Load the model. Errors: `CannotRun`."""
-        with self.spans("load"):
-            if shape.engine is SamplerEngine.VLLM:
-                from dc_tools.learn.vllm_sampler import VllmSampler
-
-                self._sampler: Sampler | VllmSampler = VllmSampler(model, recipe, shape.tp)
-            else:
-                self._sampler = Sampler.load(model, recipe, device)
-
-    def take(self, recipe: Recipe) -> None:
-        """From now on another recipe holds."""
-        self._sampler.take(recipe)
-
-    def update(self, weights: Mapping[str, Any], version: str, step: int) -> None:
-        """Take on a trainer's weights."""
-        with self.spans("update", step=step):
-            self._sampler.receive(weights)
-        self.version = version
-
-    def probe(self) -> list[float]:
-        """What it says of a fixed text."""
-        return self._sampler.probe()
-
-    def sample(self, prompts: Sequence[Prompt], sampling: Sampling, version: str, step: int) -> list[list[Rollout]]:
-        """A group of rollouts for each prompt, by the weights that are there."""
-        with self.spans("sample", step=step):
-            return self._sampler.sample(prompts, sampling, self.version)
+    sent: list[Any]
+    trainers: list[Any]
+    samplers: list[Any]
 
 
 @dataclass
@@ -161,15 +69,16 @@ class Cluster:
     """GPUs of a trainer: 1, or 0 on a cluster that had none at the start."""
     asked: dict[str, Any] = field(default_factory=dict)
     """Of processes by name, where their next report will be."""
-    probes: tuple[list[float], list[tuple[Any, Any]]] | None = None
-    """What the trainer says of a fixed text since the last sync; of each sampler, where it will be known that it took
-    the weights, and what it says."""
+    specs: list[Spec] = field(default_factory=list)
+    """Of the weights that are sent."""
+    synced: "_Synced | None" = None
+    """The last weights that were sent, where they were not looked at yet."""
 
     def start(self) -> None:
         """Begin all actors, anew where there are some. Errors: `CannotRun`."""
         for actor in {*self.trainers, *self.samplers, *self.judges}:
             ray.kill(actor)
-        shape, self.probes, self.asked = self.shape, None, {}
+        shape, self.synced, self.asked = self.shape, None, {}
         if self.gpu is None:  # a run that lost its GPUs does not go on without
             self.gpu = int(ray.cluster_resources().get("GPU", 0) >= 1 and self.device != "cpu")
         gpu = self.gpu
@@ -191,6 +100,20 @@ class Cluster:
         ]
         opened += [sampler.open.remote(self.model, self.recipe, self.device, shape) for sampler in own]
         self.wait_all(opened, "the model")
+        if own:
+            self._connect()
+
+    def _connect(self) -> None:
+        """Make the link by which weights are sent."""
+        address = self.wait(self.trainers[0].meeting_point.remote(), "the first trainer")
+        tp = self.shape.tp
+        seats = 1 + tp * len(self.samplers)
+        joined = [trainer.do.remote("join", address, seats, self.deadline_s) for trainer in self.trainers]
+        joined += [
+            sampler.join.remote(address, 1 + tp * number, seats, self.deadline_s)
+            for number, sampler in enumerate(self.samplers)
+        ]
+        self.specs = self.wait_all(joined, "the link between trainers and samplers")[0]
 
     @property
     def is_split(self) -> bool:
@@ -228,30 +151,27 @@ class Cluster:
         names = [name for name, reference in self.asked.items() if reference in ready]
         return {name: self.wait(self.asked.pop(name), f"the report of {name}") for name in names}
 
-    def sync(self, step: int) -> float:
-        """Send the weights after `step` to the samplers, each of which takes them on when it has done what it was asked
-        before; the seconds until they were on their way. Errors: as `check`, of the weights before."""
-        started = time.monotonic()
+    def sync(self, step: int) -> None:
+        """Send the weights after `step` to the samplers, when all have done what they were asked before. Errors: as
+        `check`, of the weights before."""
         if self.is_split:
             self.check()
-            weights = [trainer.do.remote("weights", step=step) for trainer in self.trainers]
-            mine = self.by_trainers("probe", "the probe", step=step)
-            self.probes = mine, [
-                (sampler.update.remote(weights[0], f"step-{step}", step), sampler.probe.remote())
-                for sampler in self.samplers
-            ]
+            sent = [trainer.do.remote("send", step=step) for trainer in self.trainers]
+            mine = [trainer.do.remote("probe", step=step) for trainer in self.trainers]
+            sent += [sampler.update.remote(self.specs, f"step-{step}", step) for sampler in self.samplers]
+            self.synced = _Synced(sent, mine, [sampler.probe.remote() for sampler in self.samplers])
             if self.updates_in_flight:
                 self.check()
-        return time.monotonic() - started
 
     def check(self) -> None:
         """Wait until the samplers have the weights that were sent last; they must say of a fixed text what the trainer
         says. Errors: `CannotRun`, where they do not."""
-        if self.probes is None:
+        if self.synced is None:
             return
-        (mine, references), self.probes = self.probes, None
-        self.wait_all([update for update, _ in references], "the samplers' new weights")
-        theirs = self.wait_all([probe for _, probe in references], "the samplers' word on new weights")
+        synced, self.synced = self.synced, None
+        self.wait_all(synced.sent, "the samplers' new weights")
+        mine, *_ = self.wait_all(synced.trainers, "the probe")
+        theirs = self.wait_all(synced.samplers, "the samplers' word on new weights")
         gap = max(abs(a - b) for each in theirs for a, b in zip(mine, each, strict=True))
         if gap > self.recipe.max_logprob_gap:
             raise CannotRun(

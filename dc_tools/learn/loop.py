@@ -95,10 +95,14 @@ def _trained(run: Run, cluster: Cluster, folder: Folder, job: Job, ends: float) 
             rolled.place.best, place = place.best, rolled.place
             if lost := len(rolled.lines) - len(rolled.groups):
                 run.say(f"step {place.step}: {lost} of {len(rolled.lines)} groups dropped: {failure(rolled.lines)}")
+            last, over = place.step == job.steps, time.monotonic() > ends
+            evaluates = bool(job.evaluation) and (last or place.step % job.eval_every == 0)
             with watch.spans("learn", step=place.step):
                 metrics = _learned(cluster, rolled, (place.step - 1) / job.steps)
-            last, over = place.step == job.steps, time.monotonic() > ends
-            if job.evaluation and (last or place.step % job.eval_every == 0):
+            samplers_work = rolled.recipe.staleness and not cluster.updates_in_flight
+            if not samplers_work or evaluates:
+                metrics |= _synced(cluster, rolled)
+            if evaluates:
                 with watch.spans("evaluate", step=place.step):
                     metrics |= _evaluated(cluster, folder, job, place)
             watch.take(cluster.reports(0 if rolled.recipe.staleness else REPORT_S))
@@ -111,6 +115,8 @@ def _trained(run: Run, cluster: Cluster, folder: Folder, job: Job, ends: float) 
                     what = folder.checkpoints, place.step, asdict(place)
                     cluster.by_trainers("save", "the checkpoint", *what, step=place.step)
                 prune_checkpoints(folder.checkpoints, rolled.recipe.keep)
+            if samplers_work and not evaluates:  # the trainers wait for them, so what is not for them comes first
+                _synced(cluster, rolled)
             run.say(_said(metrics, job.steps, time.monotonic() - begun))
             if over and not last:
                 raise Stopped(f"stopped after step {place.step} of {job.steps}: run again with --resume")
@@ -127,12 +133,18 @@ def _learned(cluster: Cluster, rolled: Rolled, progress: float) -> dict[str, Any
     groups = [group for group in rolled.groups if group.teaches or not recipe.replaces_equal][: recipe.batch]
     step = rolled.place.step
     learned = cluster.learn(groups, step, progress)
-    sync_s = cluster.sync(step)
-    if not recipe.staleness:
-        cluster.check()
     counts: dict[str, Any] = {"step": step, "asked": len(rolled.lines), "max_tokens": recipe.max_tokens}
     taught = of_groups(rolled.groups, len(rolled.lines), step)
-    return counts | taught | learned | rolled.times | {"sync_s": sync_s, "update_s": time.monotonic() - started}
+    return counts | taught | learned | rolled.times | {"sync_s": 0.0, "update_s": time.monotonic() - started}
+
+
+def _synced(cluster: Cluster, rolled: Rolled) -> dict[str, float]:
+    """Send the samplers the weights after a step; how long the run waits for that."""
+    started = time.monotonic()
+    cluster.sync(rolled.place.step)
+    if not rolled.recipe.staleness:
+        cluster.check()
+    return {"sync_s": time.monotonic() - started}
 
 
 def _evaluated(cluster: Cluster, folder: Folder, job: Job, place: Place) -> dict[str, Any]:

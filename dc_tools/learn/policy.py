@@ -83,7 +83,7 @@ class Policy:
 
     def save_state(self, directory: Path | str, state: dict[str, Tensor], card: str = "") -> None:
         """The same with weights that are not in the model."""
-        self._save(self.model, Path(directory), state, card)
+        self._save(self.model.get_base_model() if self.lora else self.model, Path(directory), state, card)
 
     def save_adapter(self, directory: Path | str) -> None:
         """The adapter alone, as peft reads it. Errors: `CannotRun` where there is none."""
@@ -135,7 +135,9 @@ def _with_adapter(model: Any, lora: LoraSpec) -> Any:
     config = LoraConfig(
         r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=lora.target, task_type="CAUSAL_LM"
     )
-    return get_peft_model(model, config)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)  # the same adapter in each process, and in each run
+        return get_peft_model(model, config)
 
 
 class Scorer(torch.nn.Module):
@@ -149,7 +151,6 @@ class Scorer(torch.nn.Module):
         super().__init__()
         self.causal_lm = policy.model.get_base_model() if policy.lora else policy.model
         self.device = policy.device
-        self.is_adapted = policy.lora is not None
         self.chunk = CHUNK
         self._has_plain_head: bool | None = None
         for layer in self.causal_lm.get_decoder().layers if little_memory else ():

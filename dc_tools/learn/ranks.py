@@ -6,7 +6,6 @@ from typing import Any, Protocol, TypeVar
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
 from torch.distributed.checkpoint.state_dict import (
     StateDictOptions,
     get_model_state_dict,
@@ -14,14 +13,11 @@ from torch.distributed.checkpoint.state_dict import (
     set_model_state_dict,
     set_optimizer_state_dict,
 )
-from torch.distributed.fsdp import fully_shard
+from torch.distributed.fsdp import FSDPModule, fully_shard
 
 from dc_tools.core.errors import CannotRun
 from dc_tools.learn.policy import Scorer
 
-PREFIX = "causal_lm."
-"""Of the names of the model's weights in a `Scorer`."""
-_WHOLE = StateDictOptions(full_state_dict=True, cpu_offload=True)
 _TRAINED = StateDictOptions(full_state_dict=True, cpu_offload=True, ignore_frozen_params=True)
 
 
@@ -51,10 +47,8 @@ class Ranks:
         return Ranks(rank, world)
 
     def shard(self, scorer: Scorer) -> Scorer:
-        """Keep a slice of the weights; each layer is gathered when it is needed. Errors: `CannotRun`."""
+        """Keep a slice of the weights; each layer is gathered when it is needed."""
         if self.world > 1:
-            if scorer.is_adapted:
-                raise CannotRun("an adapter (lora_rank) is trained by one trainer")
             for layer in scorer.causal_lm.get_decoder().layers:
                 fully_shard(layer)
             fully_shard(scorer)
@@ -108,8 +102,8 @@ def load_whole_state(
     set_optimizer_state_dict(scorer, optimizer, dict(state), options=options)
 
 
-def whole_model(scorer: Scorer) -> dict[str, Tensor]:
-    """All weights of the model by their names, tied ones once, on the CPU of rank 0; every rank must ask."""
-    found = get_model_state_dict(scorer, options=_WHOLE)
-    own = dict(scorer.named_parameters()).keys() | dict(scorer.named_buffers()).keys()
-    return {name.removeprefix(PREFIX): tensor for name, tensor in found.items() if name in own}
+def in_slices(scorer: Scorer) -> None:
+    """Give back what a forward pass has gathered, so that each rank has its slices alone."""
+    for module in scorer.modules():
+        if isinstance(module, FSDPModule):
+            module.reshard()

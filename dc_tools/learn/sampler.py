@@ -1,16 +1,16 @@
 """The sampler: an engine that makes groups of rollouts, from weights that it shares with a trainer or is sent."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from dc_tools.core.records import Rollout, Tokens
 from dc_tools.learn.policy import computing
 from dc_tools.learn.recipe import Recipe
 from dc_tools.rollout.engine import Prompt, Sample, Sampling
+from dc_tools.rollout.link import Link, Spec
 from dc_tools.rollout.transformers import TransformersEngine, load_model
 
 PROBE = "n = int(input())\nprint(sum(i * i for i in range(n + 1)))\n"
@@ -35,12 +35,16 @@ class Sampler:
         """From now on another recipe holds."""
         self.engine.batch_prompts, self.engine.rows = recipe.sample_batch, recipe.sample_rows
 
-    def receive(self, weights: Mapping[str, "np.ndarray[Any, Any]"]) -> None:
-        """Take on a trainer's weights, by name."""
+    def join(self, address: str, seat: int, seats: int, timeout_s: float) -> None:
+        """Meet the trainers, as one of the `seats` ends of a link."""
+        self.link = Link(address, seat, seats, next(self.engine.model.parameters()).device, timeout_s)
+
+    def receive(self, specs: Sequence[Spec]) -> None:
+        """Take on the trainers' weights, when they are sent."""
         own = self.engine.model.state_dict()
         with torch.no_grad():
-            for name, array in weights.items():
-                own[name].copy_(torch.from_numpy(np.array(array)))
+            for name, weight in self.link.receive(specs):
+                own[name].copy_(weight)
 
     def probe(self) -> list[float]:
         """Log-probabilities of a fixed text's tokens, as the engine's model has them."""

@@ -37,5 +37,3 @@ class Shape:
             raise UsageError("vLLM samples beside the trainer: --samplers must be at least 1")
         if self.tp > 1 and self.engine is not SamplerEngine.VLLM:
             raise UsageError("--tp is for samplers that are vLLM: --engine vllm")
-        if self.trainers > 1 and recipe.lora_rank:
-            raise UsageError("an adapter (lora_rank) is trained by one trainer")

@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -20,11 +21,13 @@ from dc_tools.learn.checkpoint import load_checkpoint, save_checkpoint
 from dc_tools.learn.losses import correction, token_losses
 from dc_tools.learn.objective import OBJECTIVES, Correction, Size, overlong, token_weight
 from dc_tools.learn.policy import LoraSpec, Scorer, load_policy
-from dc_tools.learn.ranks import Ranks, load_whole_state, whole_model, whole_state
+from dc_tools.learn.ranks import Ranks, load_whole_state, whole_state
 from dc_tools.learn.recipe import Recipe
 from dc_tools.learn.sampler import Sampler, probe_ids
 from dc_tools.learn.schedule import rate
+from dc_tools.learn.weights import weights_of, whole_model
 from dc_tools.rollout.engine import Prompt, Sampling
+from dc_tools.rollout.link import Link, Spec
 
 MOST_NOT_FINITE = 3
 """Optimizer steps in a row whose gradient is not finite that end the run."""
@@ -281,10 +284,20 @@ class Trainer:
         place: dict[str, Any] = state["place"]
         return place
 
-    def weights(self) -> dict[str, Any] | None:
-        """The whole model's, as arrays by name, for a sampler elsewhere; of rank 0 only."""
-        found = whole_model(self.scorer)
-        return {name: tensor.numpy() for name, tensor in found.items()} if self.ranks.rank == 0 else None
+    def join(self, address: str, seats: int, timeout_s: float) -> list[Spec]:
+        """Meet the samplers that have weights of their own, at `address` of rank 0; what they will be sent."""
+        seat = None if self.ranks.rank else 0
+        self.link = Link(address, seat, seats, self.policy.device, timeout_s)
+        return [weight.spec for weight in weights_of(self.scorer)]
+
+    def send(self) -> None:
+        """The weights to all samplers, when these are there for them; every rank must ask."""
+        self.link.wait()
+        whole = (weight.whole() for weight in weights_of(self.scorer))
+        if self.ranks.rank == 0:
+            self.link.send(whole)
+        else:
+            deque(whole, maxlen=0)
 
     def probe(self) -> list[float]:
         """Log-probabilities of a fixed text's tokens; every rank must ask."""
@@ -303,10 +316,7 @@ class Trainer:
                 self._export(directory.with_name(f"{directory.name}-average"), card)
 
     def _export(self, directory: Path, card: str) -> None:
-        if self.ranks.world == 1:
-            self.policy.save(directory, self.own_dtype, card)
-        else:
-            found = whole_model(self.scorer)
-            if self.ranks.rank == 0:
-                state = {name: each.to(self.own_dtype) for name, each in found.items()}
-                self.policy.save_state(directory, state, card)
+        keep = self.ranks.rank == 0
+        state = whole_model(self.scorer, self.own_dtype, keep=keep)
+        if keep:
+            self.policy.save_state(directory, state, card)

@@ -1,16 +1,13 @@
 """A sampler that is vLLM, with weights of its own that it is sent."""
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
 
 from dc_tools.core.records import Rollout
 from dc_tools.learn.recipe import Recipe
 from dc_tools.learn.sampler import probe_ids, rollout_of
 from dc_tools.rollout.engine import Prompt, Sampling
+from dc_tools.rollout.link import Spec
 from dc_tools.rollout.vllm import VllmEngine
-
-if TYPE_CHECKING:
-    import numpy as np
 
 
 class VllmSampler:
@@ -23,9 +20,13 @@ class VllmSampler:
     def take(self, recipe: Recipe) -> None:
         """From now on another recipe holds; the context was chosen for its longest stage."""
 
-    def receive(self, weights: Mapping[str, "np.ndarray[Any, Any]"]) -> None:
-        """Take on a trainer's weights, by name."""
-        self.engine.load_weights(weights)
+    def join(self, address: str, seat: int, seats: int, timeout_s: float) -> None:
+        """Meet the trainers; vLLM's workers have this seat of a link and those after it."""
+        self.engine.join(address, seat, seats, timeout_s)
+
+    def receive(self, specs: Sequence[Spec]) -> None:
+        """Take on the trainers' weights, when they are sent."""
+        self.engine.receive(specs)
 
     def probe(self) -> list[float]:
         """Log-probabilities of a fixed text's tokens."""

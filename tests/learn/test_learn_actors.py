@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from linked import join, send
 from processes import BIN, descendants, run, started, wait_until
 from safetensors.torch import load_file
 from test_learn_run import PROBLEMS, RECIPE, metrics_of, without_times
 from test_learn_trainer import RECIPE as SMALL
-from test_learn_trainer import sampled_groups
+from test_learn_trainer import sampled_groups, with_changes
 
 from dc_tools.core.errors import CannotRun, UsageError
 from dc_tools.learn.recipe import Recipe
@@ -25,7 +26,6 @@ from dc_tools.learn.trainer import Trainer
     [
         (Shape(trainers=2), Recipe(), "--samplers must be at least 1"),
         (Shape(), Recipe(staleness=1), "--samplers must be at least 1"),
-        (Shape(trainers=2, samplers=1), Recipe(lora_rank=4), "trained by one trainer"),
     ],
 )
 def test_shapes_that_cannot_be_are_refused(shape, recipe, message):
@@ -34,12 +34,15 @@ def test_shapes_that_cannot_be_are_refused(shape, recipe, message):
     Shape(trainers=2, samplers=1).check(Recipe(staleness=1))
 
 
-def test_a_sampler_that_was_sent_the_weights_says_what_the_trainer_says(taught_model):
-    trainer, sampler = Trainer(str(taught_model), SMALL, "cpu"), Sampler.load(str(taught_model), SMALL, "cpu")
+@pytest.mark.parametrize("rank", [0, 4])
+def test_a_sampler_that_was_sent_the_weights_says_what_the_trainer_says(taught_model, rank):
+    recipe = with_changes(lora_rank=rank, lr=1e-2)
+    trainer, sampler = Trainer(str(taught_model), recipe, "cpu"), Sampler.load(str(taught_model), recipe, "cpu")
+    specs = join(trainer, sampler)
     assert sampler.probe() == pytest.approx(trainer.probe(), abs=1e-5)
     trainer.learn(sampled_groups(trainer))
     assert np.abs(np.subtract(sampler.probe(), trainer.probe())).max() > 1e-3
-    sampler.receive(trainer.weights())
+    send(trainer, specs, sampler)
     assert sampler.probe() == pytest.approx(trainer.probe(), abs=1e-5)
 
 
@@ -78,16 +81,30 @@ def weights(folder: Path) -> dict[str, np.ndarray]:
     return {name: tensor.numpy() for name, tensor in load_file(folder / "model" / "model.safetensors").items()}
 
 
+def difference(one: Path, two: Path) -> float:
+    mine, theirs = weights(one), weights(two)
+    assert mine.keys() == theirs.keys()
+    return max(float(np.abs(mine[name] - theirs[name]).max()) for name in mine)
+
+
 @pytest.mark.slow
 def test_two_trainers_and_a_sampler_learn_what_one_process_learns(argv, alone, tmp_path):
     done = run([*argv, "--trainers", "2", "--samplers", "1", "-o", tmp_path / "run"])
     assert done.code == 0, done.err
-    one, two = weights(alone), weights(tmp_path / "run")
-    assert one.keys() == two.keys()
-    assert max(float(np.abs(one[name] - two[name]).max()) for name in one) < 1e-5
+    assert difference(alone, tmp_path / "run") < 1e-5
     shutil.rmtree(tmp_path / "run" / "model")
     again = run([*argv, "--resume", "-o", tmp_path / "run"])  # one trainer goes on from the checkpoint of two
     assert again.code == 0, again.err
+
+
+@pytest.mark.slow
+def test_two_trainers_and_a_sampler_learn_the_adapter_that_one_process_learns(argv, alone, tmp_path):
+    adapted = [*argv, "--steps", "2", "--set", "lora_rank=4", "--set", "lr=1e-2"]
+    for name, shape in (("one", []), ("two", ["--trainers", "2", "--samplers", "1"])):
+        done = run([*adapted, *shape, "-o", tmp_path / name])
+        assert done.code == 0, done.err
+    assert difference(tmp_path / "one", tmp_path / "two") < 1e-5
+    assert difference(tmp_path / "one", alone) > 1e-4
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from linked import join, send
 from safetensors.torch import load_file
 from tiny_model import make_tiny_model, teach
 
@@ -44,6 +45,7 @@ def test_weights_that_were_sent_are_those_that_are_sampled_from(model: Path) -> 
     recipe = Recipe(max_prompt=200, max_tokens=40, threads=1)
     sampler, trainer = VllmSampler(str(model), recipe, 1), Trainer(str(model), recipe, "cpu")
     prompt, sampling = Prompt("p", ({"role": "user", "content": "Print n plus 3."},)), Sampling(n=4, max_tokens=20)
+    specs = join(trainer, sampler)
     before = sampler.sample([prompt], sampling, "step-0")[0]
     assert max(abs(a - b) for a, b in zip(trainer.probe(), sampler.probe(), strict=True)) < 1e-4
     with torch.no_grad():
@@ -51,9 +53,7 @@ def test_weights_that_were_sent_are_those_that_are_sampled_from(model: Path) -> 
             parameter += 0.05 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1))
     mine = trainer.probe()
     assert max(abs(a - b) for a, b in zip(mine, sampler.probe(), strict=True)) > 0.1
-    weights = trainer.weights()
-    assert weights
-    sampler.receive(weights)
+    send(trainer, specs, sampler)
     assert max(abs(a - b) for a, b in zip(mine, sampler.probe(), strict=True)) < 1e-4
     after = sampler.sample([prompt], sampling, "step-1")[0]
     assert [r.text for r in after] != [r.text for r in before]
