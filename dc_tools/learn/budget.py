@@ -24,9 +24,10 @@ class Budget:
         self.tokens = max(1, self.tokens // 2)
         return self.tokens < self.too_many
 
-    def after_step(self, used: float | None) -> None:
-        """A step went well that took the share `used` of the memory at most; None where nobody knows."""
+    def after_step(self, used: float | None, longest: int) -> None:
+        """A step went well whose longest row had so many tokens, and that took the share `used` of the memory at most;
+        None where nobody knows."""
         larger = int(self.tokens * GROWTH)
         fits = self.too_many is None or larger < self.too_many
-        if self.grows and used is not None and used * GROWTH <= FULL and fits:
+        if self.grows and used is not None and longest and fits and used * max(larger / longest, 1) <= FULL:
             self.tokens = larger

@@ -43,11 +43,6 @@ class Policy:
     device: torch.device
     lora: LoraSpec | None = None
 
-    @property
-    def width(self) -> int:
-        """Of the hidden states."""
-        return int(self.model.config.get_text_config().hidden_size)
-
     def trainable(self) -> list[torch.nn.Parameter]:
         """The parameters that learning changes."""
         return [p for p in self.model.parameters() if p.requires_grad]

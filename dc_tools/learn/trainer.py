@@ -15,11 +15,12 @@ from dc_tools.core.errors import CannotRun
 from dc_tools.core.records import Rollout
 from dc_tools.learn import memory
 from dc_tools.learn.average import Average
-from dc_tools.learn.batches import Group, Piece, Plan, Row, Weighed, pieces, planned
+from dc_tools.learn.batches import Group, Piece, Row, Weighed
 from dc_tools.learn.budget import START, Budget
 from dc_tools.learn.checkpoint import load_checkpoint, save_checkpoint
 from dc_tools.learn.losses import correction, token_losses
 from dc_tools.learn.objective import OBJECTIVES, Correction, Size, overlong, token_weight
+from dc_tools.learn.packing import Plan, planned
 from dc_tools.learn.policy import LoraSpec, Scorer, load_policy
 from dc_tools.learn.ranks import Ranks, load_whole_state, whole_state
 from dc_tools.learn.recipe import Recipe
@@ -66,6 +67,8 @@ class _LaidOut:
     rows: list[Row]
     old: list[Tensor]
     waste: float
+    longest: int
+    """Tokens of the longest row of any rank."""
 
 
 class Trainer:
@@ -127,7 +130,8 @@ class Trainer:
             again = self.recipe.correction is Correction.NONE or number == 0  # else old_S could not be had any more
             part = self._gradient(minibatch, laid_out[number], on_policy=on_policy, again=again)
             update = self._optimizer_step(update, part, progress, on_policy=on_policy)
-        self.budget.after_step(self.ranks.largest_known(memory.used(self.policy.device)))
+        used = self.ranks.largest_known(memory.used(self.policy.device))
+        self.budget.after_step(used, max((each.longest for each in laid_out), default=0))
         seconds = time.monotonic() - started
         update = self.ranks.merged(update)
         ratios = torch.tensor(update.ratios or [1.0])
@@ -162,10 +166,10 @@ class Trainer:
                 advantages = overlong(advantages, solved, [r.truncated for r in group.responses])
             weighed = [
                 Weighed(r.ids, r.logprobs, advantage, token_weight(objective.scale, len(r.ids), size))
-                for r, advantage in zip(group.responses, advantages, strict=True) if r.ids
+                for r, advantage in zip(group.responses, advantages, strict=True)
             ]
-            found += pieces(number, group.prompt_ids, weighed, self.budget.tokens)
-        return planned(found, self.budget.tokens, self.ranks.world, token_cost=6 * self.policy.width)
+            found.append(Piece(number, group.prompt_ids, weighed))
+        return planned(found, self.budget.tokens, self.ranks.world)
 
     def accumulate(self, rows: Sequence[Row], old: Sequence[Tensor], update: Update, *, on_policy: bool) -> None:
         """Add the gradient of this rank's rows; `old` are the log-probabilities before the step's first update."""
@@ -206,7 +210,7 @@ class Trainer:
     def _laid_out(self, groups: Sequence[Group]) -> "_LaidOut":
         plan = self.plan(groups)
         rows = plan.rows(self.ranks.rank)
-        return _LaidOut(rows, self._old_logprobs(rows), plan.waste)
+        return _LaidOut(rows, self._old_logprobs(rows), plan.waste, plan.longest)
 
     def _gradient(self, groups: Sequence[Group], laid_out: "_LaidOut", *, on_policy: bool, again: bool) -> Update:
         """The gradient of an optimizer step, by smaller rows where memory runs out and it can be done `again`. Several

@@ -19,8 +19,9 @@ from typing import Any
 import numpy as np
 
 from dc_tools.core.records import Problem, Rollout, Status, Test, Tokens, Verdict, encode
-from dc_tools.learn.batches import Group, Piece, Weighed, planned
+from dc_tools.learn.batches import Group, Piece, Weighed
 from dc_tools.learn.groups import group_line, group_of, write_ahead
+from dc_tools.learn.packing import planned
 from dc_tools.learn.recipe import Recipe
 from dc_tools.learn.rewards import SPARSE
 

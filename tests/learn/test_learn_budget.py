@@ -14,23 +14,33 @@ from dc_tools.learn.trainer import Trainer
 def test_a_budget_grows_until_a_larger_one_would_be_too_much():
     budget, seen = Budget(4096, grows=True), []
     for used in (0.2, 0.3, 0.59, 0.61, None):
-        budget.after_step(used)
+        budget.after_step(used, budget.tokens)
         seen.append(budget.tokens)
     assert seen == [6144, 9216, 13824, 13824, 13824]
+
+
+def test_a_budget_that_no_row_fills_grows_only_as_far_as_is_known():
+    budget = Budget(4000, grows=True)
+    budget.after_step(0.3, 1000)  # six times as many tokens may be too much
+    assert budget.tokens == 4000
+    budget.after_step(0.3, 2000)
+    assert budget.tokens == 6000
+    budget.after_step(0.1, 0)
+    assert budget.tokens == 6000
 
 
 def test_a_budget_that_was_too_much_is_not_come_back_to():
     budget = Budget(9000, grows=True)
     assert budget.halve()
-    budget.after_step(0.1)
+    budget.after_step(0.1, 4500)
     assert budget.tokens == 6750
-    budget.after_step(0.1)
+    budget.after_step(0.1, 6750)
     assert budget.tokens == 6750
 
 
 def test_a_given_budget_does_not_grow_and_one_token_is_the_least():
     budget = Budget(3)
-    budget.after_step(0.01)
+    budget.after_step(0.01, 3)
     assert budget.tokens == 3
     assert budget.halve() and budget.tokens == 1
     assert not budget.halve()

@@ -1,13 +1,10 @@
 """The numbers of the objectives and of how a step is cut up, worked by hand."""
 
-from collections import Counter
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from dc_tools.learn.batches import Piece, Row, Weighed, pieces, planned
+from dc_tools.learn.batches import Piece, Row, Weighed
 from dc_tools.learn.losses import clipped, correction, is_clipped, token_losses, weighted
 from dc_tools.learn.objective import (
     OBJECTIVES,
@@ -118,37 +115,3 @@ def test_a_row_lays_responses_side_by_side_after_their_prompts():
     assert row.advantages == [1.0, 1.0, 1.0, -1.0, -1.0]
     assert row.sampled_logprobs == pytest.approx([-0.1, -0.2, -0.3, -0.4, -0.5])
     assert row.weights == [0.25] * 5
-
-
-def test_a_group_beyond_the_budget_is_cut_and_every_token_stays():
-    cut = pieces(0, [7, 8], weighed(*([i] * 3 for i in range(5))), 8)
-    assert [piece.tokens for piece in cut] == [8, 8, 5]
-    assert [r.ids for piece in cut for r in piece.responses] == [[i] * 3 for i in range(5)]
-
-
-def test_responses_without_advantage_are_not_read():
-    assert pieces(0, [7], weighed([1], [2], advantage=0.0), 100) == []
-
-
-@settings(deadline=None)
-@given(st.lists(st.integers(1, 30), min_size=1, max_size=20), st.integers(1, 4), st.integers(20, 60))
-def test_a_plan_has_every_response_once_and_as_many_rows_on_every_rank(lengths, ranks, budget):
-    groups = [weighed([n] * size, [n] * size) for n, size in enumerate(lengths)]
-    found = [piece for n, group in enumerate(groups) for piece in pieces(n, [100 + n] * 3, group, budget)]
-    plan = planned(found, budget, ranks)
-    rows = [plan.rows(rank) for rank in range(ranks)]
-    assert len({len(each) for each in rows}) == 1
-    heavy = [row for each in rows for row in each if any(row.weights)]
-    targets = Counter(t for row in heavy for t in row.targets)
-    assert targets == Counter({n: 2 * size for n, size in enumerate(lengths)})
-    longest = max(lengths) + 3
-    assert all(len(row.ids) <= max(budget, longest) for row in heavy)
-    assert 0 <= plan.waste < 1
-
-
-def test_rows_are_balanced_over_ranks_and_nothing_is_wasted_where_they_are_equal():
-    found = [piece for n in range(8) for piece in pieces(n, [1] * 4, weighed([2] * 16), 40)]
-    plan = planned(found, 40, 4)
-    assert [[len(row.ids) for row in plan.rows(rank)] for rank in range(4)] == [[40]] * 4
-    assert plan.waste == 0.0
-    assert planned(found[:1], 40, 2).waste == 0.5
