@@ -1,10 +1,17 @@
 """From judged groups to rows: what one forward pass reads. Pure.
 
-A row is prompts, each followed by some of its responses, side by side: a response sees its prompt and itself. Responses
-of a group may be in several rows, each with the prompt. How they are cut up changes no gradient.
+A row is prompts, each followed by some of its responses, side by side: a response sees its prompt and itself. What all
+prompts begin with comes once, before them. Responses of a group may be in several rows, each with the prompt. How they
+are cut up changes no gradient.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+
+from dc_tools.rollout.prefix import common_prefix
+
+SHARED = -1
+"""In place of the number of a prompt, of what all begin with."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +53,7 @@ class Row:
     ids: list[int] = field(default_factory=list)
     positions: list[int] = field(default_factory=list)
     prompts: list[int] = field(default_factory=list)
-    """Which prompt of the row the token is of, or answers."""
+    """Which prompt of the row the token is of, or answers; `SHARED` for the beginning of all."""
     segments: list[int] = field(default_factory=list)
     """0 for a prompt, 1.. for each response of the row."""
     predictors: list[int] = field(default_factory=list)
@@ -60,19 +67,32 @@ class Row:
     responses: list[int] = field(default_factory=list)
     """Number of the response in the row, from 0."""
 
-    def add(self, piece: "Piece") -> None:
-        """Append a prompt and its responses."""
+    @staticmethod
+    def of(pieces: "Sequence[Piece]") -> "Row":
+        """Of these pieces; what all prompts begin with is there once."""
+        row, shared = Row(), common_prefix([piece.prompt_ids for piece in pieces])
+        row.ids += shared
+        row.positions += range(len(shared))
+        row.prompts += [SHARED] * len(shared)
+        row.segments += [0] * len(shared)
+        for piece in pieces:
+            row.add(piece, len(shared))
+        return row
+
+    def add(self, piece: "Piece", shared: int = 0) -> None:
+        """Append a prompt, but for so many tokens that are there, and its responses."""
         number, first, length = self.prompts[-1] + 1 if self.prompts else 0, len(self.ids), len(piece.prompt_ids)
-        self.ids += piece.prompt_ids
-        self.positions += range(length)
-        self.segments += [0] * length
+        self.ids += piece.prompt_ids[shared:]
+        self.positions += range(shared, length)
+        self.segments += [0] * (length - shared)
+        last = len(self.ids) - 1
         for response in piece.responses:
             start, size = len(self.ids), len(response.ids)
             at = self.responses[-1] + 1 if self.responses else 0
             self.ids += response.ids
             self.positions += range(length, length + size)
             self.segments += [at + 1] * size
-            self.predictors += [first + length - 1, *range(start, start + size - 1)]
+            self.predictors += [last, *range(start, start + size - 1)]
             self.targets += response.ids
             self.sampled_logprobs += response.logprobs
             self.advantages += [response.advantage] * size

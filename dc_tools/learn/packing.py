@@ -26,14 +26,12 @@ class Lot:
 
     @property
     def tokens(self) -> int:
-        """Of the row."""
+        """Of the row at most: what its prompts share is counted with each."""
         return sum(piece.tokens for piece in self.pieces)
 
     def row(self) -> Row:
         """Of its pieces."""
-        row = Row()
-        for piece in self.pieces:
-            row.add(piece)
+        row = Row.of(self.pieces)
         return replace(row, weights=[0.0] * len(row.weights)) if self.is_idle else row
 
 

@@ -16,7 +16,7 @@ from torch.utils.checkpoint import checkpoint
 
 from dc_tools.core.errors import CannotRun, missing_extra
 from dc_tools.core.manifest import sync
-from dc_tools.learn.batches import Row
+from dc_tools.learn.batches import SHARED, Row
 from dc_tools.learn.disk import writing
 from dc_tools.rollout.transformers import load_model
 
@@ -130,7 +130,7 @@ def _with_adapter(model: Any, lora: LoraSpec) -> Any:
     config = LoraConfig(
         r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=lora.target, task_type="CAUSAL_LM"
     )
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)  # the same adapter in each process, and in each run
         return get_peft_model(model, config)
 
@@ -138,7 +138,8 @@ def _with_adapter(model: Any, lora: LoraSpec) -> Any:
 class Scorer(torch.nn.Module):
     """Log-probabilities of the sampled tokens of a row, without a tensor of all their logits.
 
-    Prompts are read once for all their responses: a token sees its prompt and the earlier tokens of its own response.
+    Prompts are read once for all their responses, what all prompts of a row begin with once for all: a token sees its
+    prompt and the earlier tokens of its own response.
     """
 
     def __init__(self, policy: Policy, *, little_memory: bool = False) -> None:
@@ -177,7 +178,7 @@ class Scorer(torch.nn.Module):
     def _run(self, model: Any, row: Row, **more: Any) -> Any:
         segments_T, prompts_T = self._tensor(row.segments), self._tensor(row.prompts)
         own_TT = (segments_T[:, None] == segments_T[None, :]) | (segments_T[None, :] == 0)
-        same_TT = prompts_T[:, None] == prompts_T[None, :]
+        same_TT = (prompts_T[:, None] == prompts_T[None, :]) | (prompts_T[None, :] == SHARED)
         with computing(self.device):
             return model(
                 input_ids=self._tensor([row.ids]), position_ids=self._tensor([row.positions]),

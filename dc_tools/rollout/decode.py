@@ -20,6 +20,8 @@ from transformers.cache_utils import DynamicLayer
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
+from dc_tools.rollout.prefix import common_prefix
+
 SPARE_TOKENS = 64
 """The cache grows by at least so many tokens at a time, not by one: each growth copies it."""
 GROUPED = "dc_grouped"
@@ -44,26 +46,34 @@ class Prefix:
 
 
 def read(model: Any, prompt_ids: Sequence[list[int]], pad: int) -> list[Prefix]:
-    """Read prompts in one pass, left-padded."""
-    width = max(map(len, prompt_ids))
-    device = next(model.parameters()).device
-    ids_PL = torch.tensor([[pad] * (width - len(ids)) + ids for ids in prompt_ids], device=device)
-    mask_PL = torch.tensor([[0] * (width - len(ids)) + [1] * len(ids) for ids in prompt_ids], device=device)
-    cache = DynamicCache()
+    """Read prompts in one pass, left-padded; what all of them begin with is read before, once."""
+    device, cache = next(model.parameters()).device, DynamicCache()
+    begin = common_prefix(prompt_ids)
+    shared = len(begin)
+    if shared:
+        model(input_ids=torch.tensor([begin], device=device), past_key_values=cache, use_cache=True, logits_to_keep=1)
+        cache.batch_repeat_interleave(len(prompt_ids))
+    width = max(map(len, prompt_ids)) - shared
+    padding = [width + shared - len(ids) for ids in prompt_ids]
+    pairs = list(zip(prompt_ids, padding, strict=True))
+    ids_PL = torch.tensor([[pad] * gap + ids[shared:] for ids, gap in pairs], device=device)
+    mask_PT = torch.tensor([[1] * shared + [0] * gap + [1] * (width - gap) for gap in padding], device=device)
     logits_PV = model(
-        input_ids=ids_PL, attention_mask=mask_PL, position_ids=(mask_PL.cumsum(1) - 1).clamp(min=0),
+        input_ids=ids_PL, attention_mask=mask_PT, position_ids=(mask_PT.cumsum(1) - 1).clamp(min=0)[:, shared:],
         past_key_values=cache, use_cache=True, logits_to_keep=1,
     ).logits[:, -1]
     return [
-        Prefix([_tail(layer, row, len(ids)) for layer in cache.layers], logits_PV[row])
-        for row, ids in enumerate(prompt_ids)
+        Prefix([_without(layer, row, shared, gap) for layer in cache.layers], logits_PV[row])
+        for row, gap in enumerate(padding)
     ]
 
 
-def _tail(layer: Any, row: int, length: int) -> States:
-    """The last `length` tokens of a row, without what is padding."""
+def _without(layer: Any, row: int, shared: int, gap: int) -> States:
+    """A row's states without the `gap` columns of padding after the first `shared`."""
     keys, values = layer.keys[row : row + 1], layer.values[row : row + 1]
-    return keys[:, :, keys.shape[2] - length :], values[:, :, values.shape[2] - length :]
+    if not shared:
+        return keys[:, :, gap:], values[:, :, gap:]
+    return tuple(torch.cat([each[:, :, :shared], each[:, :, shared + gap :]], 2) for each in (keys, values))
 
 
 class Batch:

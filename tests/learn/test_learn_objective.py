@@ -4,7 +4,7 @@
 import pytest
 import torch
 
-from dc_tools.learn.batches import Piece, Row, Weighed
+from dc_tools.learn.batches import SHARED, Piece, Row, Weighed
 from dc_tools.learn.losses import clipped, correction, is_clipped, token_losses, weighted
 from dc_tools.learn.objective import (
     OBJECTIVES,
@@ -115,3 +115,17 @@ def test_a_row_lays_responses_side_by_side_after_their_prompts():
     assert row.advantages == [1.0, 1.0, 1.0, -1.0, -1.0]
     assert row.sampled_logprobs == pytest.approx([-0.1, -0.2, -0.3, -0.4, -0.5])
     assert row.weights == [0.25] * 5
+
+
+def test_what_all_prompts_of_a_row_begin_with_is_in_it_once():
+    begin = list(range(100, 120))
+    pieces = [Piece(0, [*begin, 7, 8], weighed([1, 2], [3])), Piece(1, [*begin, 9], weighed([4, 5]))]
+    row = Row.of(pieces)
+    assert row.ids == [*begin, 7, 8, 1, 2, 3, 9, 4, 5]
+    assert row.positions == [*range(20), 20, 21, 22, 23, 22, 20, 21, 22]
+    assert row.prompts == [SHARED] * 20 + [0] * 5 + [1] * 3
+    assert row.segments == [0] * 20 + [0, 0, 1, 1, 2, 0, 3, 3]
+    assert row.predictors == [21, 22, 21, 25, 26]
+    assert Row.of(pieces[:1]).prompts == [0] * 25
+    short = [Piece(n, [1, 2, 3 + n], weighed([4])) for n in range(2)]
+    assert Row.of(short).ids == [1, 2, 3, 4, 1, 2, 4, 4]
