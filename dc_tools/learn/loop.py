@@ -91,6 +91,7 @@ def _trained(run: Run, cluster: Cluster, folder: Folder, job: Job, ends: float) 
             begun = time.monotonic()
             with watch.spans("wait for rollouts", step=place.step + 1):
                 rolled = ahead.next(place)
+            waited_s = time.monotonic() - begun
             cluster.take(rolled.recipe)
             rolled.place.best, place = place.best, rolled.place
             if lost := len(rolled.lines) - len(rolled.groups):
@@ -107,7 +108,9 @@ def _trained(run: Run, cluster: Cluster, folder: Folder, job: Job, ends: float) 
                     metrics |= _evaluated(cluster, folder, job, place)
             watch.take(cluster.reports(0 if rolled.recipe.staleness else REPORT_S))
             metrics |= watch.energy(metrics["sampled_tokens"], metrics["solved_responses"])
-            metrics |= {"wall_s": time.monotonic() - begun}
+            wall_s = time.monotonic() - begun
+            speed = metrics["sampled_tokens"] / wall_s
+            metrics |= {"wait_s": waited_s, "wall_s": wall_s, "tokens_per_s": speed}
             folder.log(metrics)
             watch.log(metrics, place.step)
             if place.step % rolled.recipe.save_every == 0 or last or over:

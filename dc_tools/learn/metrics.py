@@ -1,5 +1,6 @@
 """What the rollouts of a step alone tell. Pure."""
 
+from collections import Counter
 from collections.abc import Sequence
 from statistics import fmean
 from typing import Any
@@ -13,11 +14,12 @@ def of_groups(groups: Sequence[Group], asked: int, step: int) -> dict[str, Any]:
     solved = [fmean(r.solved for r in group.responses) for group in groups]
     terms = sorted({name for r in responses for name in r.rewards})
     tokens = sum(len(r.ids) for r in responses)
+    ages = Counter(step - 1 - r.version for r in responses)
     return {
         "reward": fmean(r.reward for r in responses),
         **{f"reward/{name}": fmean(r.rewards[name] for r in responses if name in r.rewards) for name in terms},
-        "staleness": fmean(step - 1 - r.version for r in responses),
-        "staleness_max": max(step - 1 - r.version for r in responses),
+        "staleness": fmean(step - 1 - r.version for r in responses), "staleness_max": max(ages),
+        **{f"staleness/{age}": ages[age] for age in sorted(ages)},
         "solved": fmean(r.solved for r in responses), "solved_responses": sum(r.solved for r in responses),
         "solved_all": solved.count(1.0), "solved_none": solved.count(0.0),
         "partial": len(solved) - solved.count(1.0) - solved.count(0.0), "lost_groups": asked - len(groups),

@@ -43,6 +43,11 @@ class Policy:
     device: torch.device
     lora: LoraSpec | None = None
 
+    @property
+    def base(self) -> Any:
+        """The causal language model itself, in which an adapter may sit."""
+        return self.model.get_base_model() if self.lora else self.model
+
     def trainable(self) -> list[torch.nn.Parameter]:
         """The parameters that learning changes."""
         return [p for p in self.model.parameters() if p.requires_grad]
@@ -78,7 +83,7 @@ class Policy:
 
     def save_state(self, directory: Path | str, state: dict[str, Tensor], card: str = "") -> None:
         """The same with weights that are not in the model."""
-        self._save(self.model.get_base_model() if self.lora else self.model, Path(directory), state, card)
+        self._save(self.base, Path(directory), state, card)
 
     def save_adapter(self, directory: Path | str) -> None:
         """The adapter alone, as peft reads it. Errors: `CannotRun` where there is none."""
@@ -145,7 +150,7 @@ class Scorer(torch.nn.Module):
     def __init__(self, policy: Policy, *, little_memory: bool = False) -> None:
         """With `little_memory` each layer keeps its input alone, and is computed again on the way back."""
         super().__init__()
-        self.causal_lm = policy.model.get_base_model() if policy.lora else policy.model
+        self.causal_lm = policy.base
         self.device = policy.device
         self.chunk = CHUNK
         self._has_plain_head: bool | None = None

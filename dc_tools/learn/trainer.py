@@ -19,6 +19,7 @@ from dc_tools.learn.batches import Group, Piece, Row, Weighed
 from dc_tools.learn.budget import START, Budget
 from dc_tools.learn.checkpoint import load_checkpoint, save_checkpoint
 from dc_tools.learn.losses import correction, token_losses
+from dc_tools.learn.mfu import Cost, peak
 from dc_tools.learn.objective import OBJECTIVES, Correction, Size, overlong, token_weight
 from dc_tools.learn.packing import Plan, planned
 from dc_tools.learn.policy import LoraSpec, Scorer, load_policy
@@ -47,13 +48,14 @@ class Update:
     grad_norms: list[float] = field(default_factory=list)
     wastes: list[float] = field(default_factory=list)
     forward_tokens: int = 0
+    flops: int = 0
     skipped: int = 0
     """Optimizer steps whose gradient was not finite."""
 
     def merged(self, others: "Sequence[Update]") -> "Update":
         """With what other ranks did in the same steps."""
         found = replace(self)
-        for name in ("loss", "clipped", "kl", "forward_tokens"):
+        for name in ("loss", "clipped", "kl", "forward_tokens", "flops"):
             setattr(found, name, sum((getattr(each, name) for each in others), getattr(self, name)))
         for name in ("gaps", "ratios", "corrections"):
             setattr(found, name, [value for each in (self, *others) for value in getattr(each, name)])
@@ -85,6 +87,7 @@ class Trainer:
         self.own_dtype = self.policy.hold_in_float32()
         self.policy.model.eval()  # no dropout: the learner must see the sampler's distribution
         self.sampler = Sampler(self.policy.model, self.policy.tokenizer, Path(model).resolve().name, recipe)
+        self.cost = Cost.of(self.policy.base)
         self.scorer = self.ranks.shard(Scorer(self.policy, little_memory=recipe.gradient_checkpointing))
         self.optimizer = torch.optim.AdamW(
             self._trained(), lr=recipe.lr, betas=recipe.betas, weight_decay=recipe.weight_decay
@@ -149,8 +152,14 @@ class Trainer:
             "learn_tokens": update.forward_tokens, "skipped_updates": update.skipped,
             "token_budget": self.budget.tokens,
             "packing_waste": sum(update.wastes) / max(len(update.wastes), 1),
-            "learn_s": seconds,
+            "learn_s": seconds, "mfu": self._utilisation(update.flops, seconds),
         }
+
+    def _utilisation(self, flops: int, seconds: float) -> float | None:
+        """Share of what the devices of all ranks could do; None where that is not known."""
+        device = self.policy.device
+        best = peak(torch.cuda.get_device_name(device)) if device.type == "cuda" else None
+        return flops / (seconds * best * self.ranks.world) if best else None
 
     def plan(self, groups: Sequence[Group]) -> Plan:
         """How an optimizer step over these groups is cut up."""
@@ -194,6 +203,7 @@ class Trainer:
                 update.corrections += correction_S.tolist()
                 update.kl += float((log_ratio_S.exp() - 1 - log_ratio_S).sum())
                 update.forward_tokens += len(row.ids)
+                update.flops += self.cost.flops(row)
                 if on_policy:
                     update.gaps.append(float(log_ratio_S.abs().max()))
 

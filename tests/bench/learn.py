@@ -7,7 +7,8 @@ after the other. PYTHON is that of an environment with trl and dc_tools (this fo
 leave out the first step of each, in which things are made once; rewards are those of each step's samples.
 
 `split`: one trainer and one sampler of one thread each, by turns (staleness 0) and side by side (1); all steps but the
-first two. What one core does of a step while the other waits bounds the ratio.
+first two. The learning rate is next to nothing, so that both have the same to learn from. The longer half bounds the
+ratio.
 
 `packing`: the share of tokens that ranks have time for and nothing new is learned in, for both stages of the recipe
 deepcoder-14b and the lengths that scale.py draws.
@@ -179,14 +180,14 @@ def against_trl(python: Path, model: Path, folder: Path, steps: int) -> None:
 
 def split(model: Path, folder: Path, steps: int) -> None:
     """Print the table."""
-    print("| staleness | s a step | sample | learn |\n|---|---|---|---|")
+    print("| staleness | s a step | sample | learn | send |\n|---|---|---|---|---|")
     means = []
     for staleness in (0, 1):
-        flags = ("--samplers", "1", "--staleness", str(staleness), "--set", "threads=1", "--workers", "1")
-        lines = dc_learn(model, folder, f"split-{staleness}", steps, *flags)[0][2:]
+        flags = ("--samplers", "1", "--set", "threads=1", "--workers", "1", "--set", "lr=1e-12")
+        lines = dc_learn(model, folder, f"split-{staleness}", steps, *flags, "--staleness", str(staleness))[0][2:]
         means.append(fmean(line["wall_s"] for line in lines))
-        parts = [fmean(line[name] for line in lines) for name in ("sample_s", "learn_s")]
-        print(f"| {staleness} | {means[-1]:.1f} | {parts[0]:.1f} | {parts[1]:.1f} |", flush=True)
+        parts = " | ".join(f"{fmean(line[name] for line in lines):.1f}" for name in ("sample_s", "learn_s", "sync_s"))
+        print(f"| {staleness} | {means[-1]:.1f} | {parts} |", flush=True)
     print(f"\nsteps/s: {means[0] / means[1]:.2f}x\n")
 
 

@@ -36,7 +36,8 @@ shuffle = false
 threads = 1
 """
 MEASURED = {
-    "wall_s", "sample_s", "judge_s", "learn_s", "sync_s", "update_s", "joules", "joules_per_token", "joules_per_solved",
+    "wall_s", "wait_s", "sample_s", "judge_s", "learn_s", "sync_s", "update_s", "tokens_per_s", "mfu",
+    "joules", "joules_per_token", "joules_per_solved",
 }
 
 
