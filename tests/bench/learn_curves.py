@@ -2,23 +2,44 @@
 
     python tests/bench/learn_curves.py MODEL [--tasks A B] [--seeds 3]
 
-A: one integer in, 4 problems x 8 answers of at most 24 tokens, 10 steps. B: one or two integers, 6 x 8 answers of at
-most 28 tokens, 25 steps, measured before, and every fifth step, on the templates that are held out. Both change all
-weights but the embeddings by AdamW with 2e-5; the problems' order and what is sampled depend on the seed.
+A: one integer in, 9 templates, 4 problems x 8 answers of at most 24 tokens, 10 steps. B: one or two integers, 15
+templates, 6 x 8 answers of at most 28 tokens, 25 steps, measured before, and every fifth step, on problems of 4 more
+templates. Both change all weights but the embeddings by AdamW with 2e-5; the problems' order and what is sampled depend
+on the seed.
 """
 
 import argparse
 import json
 import os
+import random
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
-DATA = Path(__file__).parents[2] / "examples" / "data"
+from dc_tools.core.records import Problem, Test, encode
+
+Meaning = Callable[..., int]
+"""Of a template: what is to be printed, from what is read and the constant k."""
+ONE: dict[str, Meaning] = {
+    "n plus {k}": lambda n, k: n + k, "n minus {k}": lambda n, k: n - k, "n times {k}": lambda n, k: n * k,
+    "twice n": lambda n, k: 2 * n, "the square of n": lambda n, k: n**2, "n cubed": lambda n, k: n**3,
+    "the remainder of n divided by {k}": lambda n, k: n % k, "the absolute value of n": lambda n, k: abs(n),
+    "the negative of n": lambda n, k: -n,
+}
+TWO: dict[str, Meaning] = {
+    "the sum of a and b": lambda a, b, k: a + b, "the product of a and b": lambda a, b, k: a * b,
+    "a minus b": lambda a, b, k: a - b, "the larger of a and b": lambda a, b, k: max(a, b),
+    "the sum of their squares": lambda a, b, k: a**2 + b**2, "a plus b plus {k}": lambda a, b, k: a + b + k,
+}
+HELD_OUT: dict[str, Meaning] = {
+    "b minus a": lambda a, b, k: b - a, "the smaller of a and b": lambda a, b, k: min(a, b),
+    "twice the sum of a and b": lambda a, b, k: 2 * (a + b), "a times b plus {k}": lambda a, b, k: a * b + k,
+}
 RECIPE = """
 prompt_style = "fenced"
 batch = {batch}
@@ -42,21 +63,28 @@ eval_group = 2
 class Task:
     """What is learned, and how long."""
 
-    tags: tuple[str, ...]
+    templates: Mapping[str, Meaning]
     batch: int
     tokens: int
     steps: int
-    is_measured: bool
+    held_out: Mapping[str, Meaning]
 
 
-TASKS = {"A": Task(("int",), 4, 24, 10, False), "B": Task(("int", "pair"), 6, 28, 25, True)}
+TASKS = {"A": Task(ONE, 4, 24, 10, {}), "B": Task(ONE | TWO, 6, 28, 25, HELD_OUT)}
 
 
-def problems(name: str, task: Task, folder: Path) -> Path:
-    """Those of the task's kinds."""
-    path = folder / f"{name}.jsonl"
-    lines = (DATA / f"{name}.jsonl").read_text().splitlines(True)
-    path.write_text("".join(line for line in lines if set(json.loads(line)["tags"]) & set(task.tags)))
+def problems(path: Path, templates: Mapping[str, Meaning], count: int) -> Path:
+    """So many problems, each of a template that is drawn, with a constant and five tests."""
+    draw = random.Random(3)
+    with path.open("wb") as file:
+        for number in range(count):
+            words, meaning = draw.choice(list(templates.items()))
+            k, inputs = draw.randint(2, 9), 2 if words in TWO | HELD_OUT else 1
+            what = "two integers a and b from one line" if inputs == 2 else "an integer n"
+            read = [[draw.randint(-50, 99) for _ in range(inputs)] for _ in range(5)]
+            tests = [Test(" ".join(map(str, each)) + "\n", f"{meaning(*each, k)}\n") for each in read]
+            statement = f"Read {what} and print {words.format(k=k)}."
+            file.write(encode(Problem(id=f"easy/{number}", statement=statement, tests=tests)) + b"\n")
     return path
 
 
@@ -86,10 +114,10 @@ def curve(model: Path, task: Task, seed: int, folder: Path) -> tuple[list[float]
     """Rewards by step, what was solved of the held-out problems by step, and seconds."""
     recipe, out, started = folder / "recipe.toml", folder / f"run-{seed}", time.monotonic()
     recipe.write_text(RECIPE.format(batch=task.batch, tokens=task.tokens))
-    more = ("--eval", problems("heldout", task, folder), "--eval-every", 5) if task.is_measured else ()
+    more = ("--eval", folder / "held_out.jsonl", "--eval-every", 5) if task.held_out else ()
     command(
-        "dc-learn", problems("train", task, folder), "--model", model, "--recipe", recipe, "--steps", task.steps,
-        "--seed", seed, "-o", out, *more,
+        "dc-learn", problems(folder / "problems.jsonl", task.templates, 200), "--model", model, "--recipe", recipe,
+        "--steps", task.steps, "--seed", seed, "-o", out, *more,
     )
     lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
     measured = {line["step"]: line["eval_solved"] for line in lines if "eval_solved" in line}
@@ -107,8 +135,9 @@ def main() -> None:
         task = TASKS[name]
         with tempfile.TemporaryDirectory() as made:
             folder, before = Path(made), ""
-            if task.is_measured:
-                share = solved_before(given.model, problems("heldout", task, folder), task, folder)
+            if task.held_out:
+                held_out = problems(folder / "held_out.jsonl", task.held_out, 48)
+                share = solved_before(given.model, held_out, task, folder)
                 before = f"0: {share:.2f}  "
             for seed in range(given.seeds):
                 rewards, measured, seconds = curve(given.model.resolve(), task, seed, folder)

@@ -64,6 +64,27 @@ def test_a_run_that_loses_a_node_goes_on_with_the_others(
     assert_equal(out, expected)
 
 
+def test_a_cluster_outlives_a_driver_that_is_killed_and_the_run_goes_on_there(
+    cluster: Any, argv: list[str], calm_split: Path, tmp_path: Path
+) -> None:
+    while len(cluster.worker_nodes) < 3:
+        cluster.add_node(num_cpus=1, wait=True)
+    nodes = [raylet_of(node) for node in cluster.worker_nodes]
+    out = tmp_path / "run"
+    there = [*argv, *SPLIT, "--ray-address", cluster.address, "-o", str(out)]
+    with started(there) as process:
+        wait_until(lambda: lines_of(out) >= 3 or process.poll() is not None)
+        process.kill()
+        process.communicate()
+        assert lines_of(out) >= 3
+    wait_until(lambda: not any(titled(descendants(node), TRAINER) for node in nodes))  # they end with their driver
+    done = run([*there, "--resume"])
+    assert done.code == 0, done.err
+    assert "going on after step" in done.err
+    assert_equal(out, calm_split)
+    assert all(Path(f"/proc/{node}").exists() for node in nodes)
+
+
 @contextlib.contextmanager
 def without_sandboxes(judges: Sequence[int]) -> Iterator[None]:
     """Judges that lose their sandboxes, and cannot start others while the block lasts."""
