@@ -169,8 +169,8 @@ def check_room(plan: dict[str, Any], device_gb: float) -> None:
         if parts["total"] > device_gb:
             largest = max((name for name in parts if name != "total"), key=lambda name: parts[name])
             raise CannotRun(
-                f"a {kind} needs about {parts['total']:.1f} GB and its device has {device_gb:.1f}: most are "
-                f"{largest} ({parts[largest]:.1f}); {_HELP.get(largest, _HELP['weights'])}"
+                f"a {kind} needs about {parts['total']:.3g} GB and its device has {device_gb:.3g}: most are "
+                f"{largest} ({parts[largest]:.3g}); {_HELP.get(largest, _HELP['weights'])}"
             )
 
 

@@ -67,6 +67,7 @@ class ClusterOf:
         self.status = status
 
     recipe = Recipe(batch=1, minibatch=1)
+    updates_in_flight = False
 
     def roll_out(self, problems, step, seed, recipe, *, first=0, n=None):
         return [group_line(problem, rollouts(self.status), step, SPARSE, 8) for problem in problems], {}
@@ -105,8 +106,8 @@ def test_a_setting_that_cannot_work_is_refused_by_name(setting):
 
 def test_every_recipe_of_the_examples_is_one():
     found = {path.name: load_recipe(str(path), {}) for path in (ROOT / "examples" / "recipes").glob("*.toml")}
-    assert {"cpu-demo.toml", "deepcoder-16k.toml", "deepcoder-32k.toml"} <= set(found)
-    stage = found["deepcoder-32k.toml"]
+    assert {"cpu-demo.toml", "deepcoder-14b-16k.toml", "deepcoder-14b-32k.toml"} <= set(found)
+    stage = found["deepcoder-14b-32k.toml"]
     assert (stage.batch, stage.minibatch, stage.group, stage.max_tokens) == (128, 64, 8, 32768)
     assert (stage.clip_low, stage.clip_high, stage.temperature, stage.lr) == (0.2, 0.28, 0.6, 1e-6)
 
