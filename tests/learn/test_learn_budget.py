@@ -48,7 +48,7 @@ def test_a_given_budget_does_not_grow_and_one_token_is_the_least():
 
 @pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA"), RuntimeError("can't allocate memory: you tried")])
 def test_a_step_that_runs_out_of_memory_is_done_again_by_smaller_rows(taught_model, tmp_path, monkeypatch, error):
-    small = Trainer(str(taught_model), with_changes(token_budget=256), "cpu")
+    small = Trainer(str(taught_model), with_changes(token_budget=512), "cpu")
     groups = sampled_groups(small)
     expected = small.learn(groups)
     small.export(tmp_path / "small", "")
@@ -64,7 +64,7 @@ def test_a_step_that_runs_out_of_memory_is_done_again_by_smaller_rows(taught_mod
     monkeypatch.setattr(Scorer, "forward", scarce)
     found = large.learn(groups)
     large.export(tmp_path / "large", "")
-    assert failed and large.budget.tokens == found["token_budget"] == 256
+    assert failed and large.budget.tokens == found["token_budget"] == 512
     for name in ("loss", "grad_norm", "learn_tokens", "kl", "packing_waste"):
         assert found[name] == expected[name]
     one, two = (load_file(tmp_path / name / "model.safetensors") for name in ("small", "large"))
