@@ -1,10 +1,10 @@
 """The `transformers` engine: batched sampling from a causal language model on this machine.
 
 Samples grow in a number of rows; one that ends gives its row to the next (continuous batching). A prompt is read once
-for all its samples. Prompts come in batches, at the end of which all rows are empty: what a batch gives depends on
-nothing before it, so a run that is resumed between two gives the same bytes. Each sample draws from its own generator,
-so what it becomes does not depend on its neighbours, up to the rounding of the sums in the model. Models whose layers
-keep no key-value cache (linear attention) are not supported.
+for all its samples, and what several prompts begin with once for all of them. Prompts come in batches, at the end of
+which all rows are empty: what a batch gives depends on nothing before it, so a run that is resumed between two gives
+the same bytes. Each sample draws from its own generator, so what it becomes does not depend on its neighbours, up to
+the rounding of the sums in the model. Models whose layers keep no key-value cache (linear attention) are not supported.
 
 Shapes: B rows, K of them that take a token, V vocabulary.
 """
