@@ -102,6 +102,8 @@ class Run:
     resumable: bool = True
     """False where a partial output cannot be gone on with (dedup must see all lines first)."""
     counts: Counts = field(default_factory=Counts)
+    leaves_nothing: bool = False
+    """Whether the run was a look at what would be done, of which there is no account."""
     facts: dict[str, Any] = field(default_factory=dict)
     """The room's own entries for the manifest."""
     failed_gates: list[str] = field(default_factory=list)
@@ -184,7 +186,7 @@ class Run:
     def _finish(self) -> float:
         """Write the manifest of the committed outputs and close the journal; returns the seconds of the run."""
         ended = time.time()
-        if self.options.manifest or self._writes_manifest():
+        if not self.leaves_nothing and (self.options.manifest or self._writes_manifest()):
             made = manifest.manifest_of(
                 self.fingerprint, self.options.seed, self.counts, self._started, ended, self.facts
             )

@@ -105,14 +105,11 @@ class SamplerActor(Watched):
         """Meet the trainers."""
         self._sampler.join(address, seat, seats, timeout_s)
 
-    def update(self, specs: Sequence[Spec], version: str, step: int) -> None:
-        """Take on the trainers' weights, when they are sent."""
+    def update(self, specs: Sequence[Spec], version: str, step: int) -> list[float]:
+        """Take on the trainers' weights, when they are sent; what it then says of a fixed text."""
         with self.spans("update", step=step):
             self._sampler.receive(specs)
         self.version = version
-
-    def probe(self) -> list[float]:
-        """What it says of a fixed text."""
         return self._sampler.probe()
 
     def sample(self, prompts: Sequence[Prompt], sampling: Sampling, version: str, step: int) -> list[list[Rollout]]:

@@ -2,13 +2,14 @@
 
 Step t + 1 + staleness is begun when step t is at hand, so with a staleness of 1 it is sampled by the policy that step t
 is learned with. From a staleness of 2 on, samplers that are vLLM work at several steps at once, and take on new weights
-between two tokens: they wait for no step's slowest rollout. Whatever is sampled is written down at once: a run that is
+between two tokens: they wait for no step's slowest rollout, unless what a step asks depends on the one before (dynamic
+sampling, stages = "auto"). Whatever is sampled is written down at once: a run that is
 killed finds it again.
 """
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
@@ -100,26 +101,27 @@ class Ahead:
 
     def forget(self) -> None:
         """Begin anew at the next place that is asked for."""
-        for future in self._begun:
-            future.cancel()
+        self._cluster.is_closing = True
+        wait([future for future in self._begun if not future.cancel()])
+        self._cluster.is_closing = False
         self._begun.clear()
         self._last = None
 
     def next(self, place: Place) -> Rolled:
         """The rollouts of the step after `place`. Errors: `CannotRun`."""
         while len(self._begun) <= self._cluster.recipe.staleness and place.step + len(self._begun) < self._job.steps:
-            if self._steps_overlap:
+            if self._may_overlap(place.step):
                 self._last = self._threads.submit(self._step, self._expected(place, len(self._begun)))
             else:
                 self._last = self._threads.submit(self._after, self._last, place)
             self._begun.append(self._last)
         return self._begun.popleft().result()
 
-    @property
-    def _steps_overlap(self) -> bool:
-        """Whether a step is begun while others are still sampled: what it asks must not depend on what these gave."""
-        recipe = self._cluster.recipe
-        return self._cluster.updates_in_flight and not recipe.replaces_equal and recipe.stages != AUTO
+    def _may_overlap(self, step: int) -> bool:
+        """Whether a step is begun while those after `step` are still sampled: what they give must not matter."""
+        recipes = [self._folder.recipe(step + 1 + ahead) for ahead in range(len(self._begun) + 1)]
+        depends = any(recipe.replaces_equal or recipe.stages == AUTO for recipe in recipes)
+        return self._cluster.updates_in_flight and not depends
 
     def _expected(self, place: Place, steps: int) -> Place:
         """Where the run will be so many steps after `place`."""

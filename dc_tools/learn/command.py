@@ -99,9 +99,9 @@ def main(
     shape.check(first)
     model_folder(model)
     problems, evaluation = problem_lines(run), evaluation_lines(eval or [])
-    last = steps or -(-len(problems) // first.batch)
+    once = -(-len(problems) // first.batch)
     if dry_run:
-        show_plan(run, Path(model), first, shape, len(problems), last, device, device_memory)
+        show_plan(run, Path(model), first, shape, len(problems), steps or once, device, device_memory)
         return
     address = ray_address or os.environ.get("RAY_ADDRESS")
     prepare_for_ray(address)
@@ -111,8 +111,8 @@ def main(
     from dc_tools.learn.loop import train
 
     folder = Folder(Path(run.options.output))
-    job = Job(problems, last, stop_after, plan, evaluation, eval_every, places, replay)
-    with folder.opened(run, first, model), cluster(
+    with folder.opened(run, first, model, steps, once), cluster(
         model, first, shape, address=address, device=device, deadline_s=step_timeout
     ) as actors:
+        job = Job(problems, folder.goal, stop_after, plan, evaluation, eval_every, places, replay)
         train(run, actors, folder, job)

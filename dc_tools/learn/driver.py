@@ -44,7 +44,7 @@ LESS_MEMORY = "lower token_budget or sample_rows, or train an adapter (--set lor
 
 @dataclass(frozen=True)
 class _Synced:
-    """Weights on their way: where it will be known that they arrived, and what all then say of a fixed text."""
+    """Weights on their way: where it will be known that they were sent, and what all then say of a fixed text."""
 
     sent: list[Any]
     trainers: list[Any]
@@ -152,14 +152,14 @@ class Cluster:
         return {name: self.wait(self.asked.pop(name), f"the report of {name}") for name in names}
 
     def sync(self, step: int) -> None:
-        """Send the weights after `step` to the samplers, when all have done what they were asked before. Errors: as
-        `check`, of the weights before."""
+        """Send the weights after `step` to the samplers: when all have done what they were asked before, or, with
+        updates in flight, at once. Errors: as `check`, of the weights before."""
         if self.is_split:
             self.check()
             sent = [trainer.do.remote("send", step=step) for trainer in self.trainers]
             mine = [trainer.do.remote("probe", step=step) for trainer in self.trainers]
-            sent += [sampler.update.remote(self.specs, f"step-{step}", step) for sampler in self.samplers]
-            self.synced = _Synced(sent, mine, [sampler.probe.remote() for sampler in self.samplers])
+            theirs = [sampler.update.remote(self.specs, f"step-{step}", step) for sampler in self.samplers]
+            self.synced = _Synced(sent, mine, theirs)
             if self.updates_in_flight:
                 self.check()
 
@@ -169,9 +169,9 @@ class Cluster:
         if self.synced is None:
             return
         synced, self.synced = self.synced, None
-        self.wait_all(synced.sent, "the samplers' new weights")
+        self.wait_all([*synced.sent, *synced.samplers], "the samplers' new weights")
         mine, *_ = self.wait_all(synced.trainers, "the probe")
-        theirs = self.wait_all(synced.samplers, "the samplers' word on new weights")
+        theirs = self.wait_all(synced.samplers, "the samplers' new weights")
         gap = max(abs(a - b) for each in theirs for a, b in zip(mine, each, strict=True))
         if gap > self.recipe.max_logprob_gap:
             raise CannotRun(

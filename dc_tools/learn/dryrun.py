@@ -143,6 +143,7 @@ def dry_run(
     run: Run, model: Path, recipe: Recipe, shape: Shape, problems: int, steps: int, device: str, memory_gb: float | None
 ) -> None:
     """Write the plan, as one line to stdout and for people to stderr. Errors: `CannotRun` where it cannot be."""
+    run.leaves_nothing = True
     plan = planned_run(recipe, shape, size_of(model), problems, steps, gpu=device != "cpu" and has_gpu())
     device_gb = memory_gb or device_memory_gb(device)
     sys.stdout.buffer.write(orjson.dumps(plan | {"device_gb": round(device_gb, 1)}) + b"\n")

@@ -43,12 +43,15 @@ class Folder:
     """The folder of a run."""
 
     path: Path
+    goal: int = 0
+    """Steps to reach."""
     _identity: dict[str, Any] = field(default_factory=dict)
     _recipes: list[tuple[int, Recipe]] = field(default_factory=list)
 
     @contextlib.contextmanager
-    def opened(self, run: Run, recipe: Recipe, model: str) -> Iterator[None]:
-        """The folder, locked: a new run is begun in it, or it is the one to go on with. Errors: `CannotRun`."""
+    def opened(self, run: Run, recipe: Recipe, model: str, steps: int | None, once: int) -> Iterator[None]:
+        """The folder, locked: a new run is begun in it, or it is the one to go on with. Its goal are `steps`, or where
+        nothing is said, those that the run had, or else `once`. Errors: `CannotRun`."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             lock = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
@@ -59,18 +62,25 @@ class Folder:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise CannotRun(f"{self.path}: another dc-learn is at work in it") from None
-            self._begin(run, recipe, model)
+            self.goal = steps or once
+            self._begin(run, recipe, model, steps)
             yield
         finally:
             os.close(lock)
 
-    def _begin(self, run: Run, recipe: Recipe, model: str) -> None:
+    def _begin(self, run: Run, recipe: Recipe, model: str, steps: int | None) -> None:
         self._identity = run.fingerprint.to_dict()
         self._recipes = [(1, recipe)]
         marker = self.path / "run.json"
         found = [name for name in OWN if (self.path / name).exists()]
         if marker.exists() and run.options.resume and not run.options.force:
-            self._check_same(orjson.loads(marker.read_bytes()), recipe, run)
+            earlier = orjson.loads(marker.read_bytes())
+            self._check_same(earlier, recipe, run)
+            before = earlier.get("goal", self.goal)
+            self.goal = steps or before
+            if self.goal != before:
+                run.say(f"{self.goal} steps in place of {before}; a schedule of the learning rate is stretched to them")
+                self._write()
             return
         if found and not run.options.force:
             is_run = marker.exists()
@@ -94,7 +104,8 @@ class Folder:
 
     def _write(self) -> None:
         recipes = [{"from": step, "recipe": msgspec.to_builtins(recipe)} for step, recipe in self._recipes]
-        write_manifest(self.path / "run.json", {**self._identity, "recipes": orjson.loads(orjson.dumps(recipes))})
+        account = {**self._identity, "goal": self.goal, "recipes": orjson.loads(orjson.dumps(recipes))}
+        write_manifest(self.path / "run.json", account)
 
     def recipe(self, step: int) -> Recipe:
         """The recipe that holds for a step."""

@@ -92,6 +92,8 @@ def _trained(run: Run, cluster: Cluster, folder: Folder, job: Job, ends: float) 
             with watch.spans("wait for rollouts", step=place.step + 1):
                 rolled = ahead.next(place)
             waited_s = time.monotonic() - begun
+            cluster.check()
+            sync_s = time.monotonic() - begun - waited_s
             cluster.take(rolled.recipe)
             rolled.place.best, place = place.best, rolled.place
             if lost := len(rolled.lines) - len(rolled.groups):
@@ -102,7 +104,7 @@ def _trained(run: Run, cluster: Cluster, folder: Folder, job: Job, ends: float) 
                 metrics = _learned(cluster, rolled, (place.step - 1) / job.steps)
             samplers_work = rolled.recipe.staleness and not cluster.updates_in_flight
             if not samplers_work or evaluates:
-                metrics |= _synced(cluster, rolled)
+                sync_s += _synced(cluster, rolled)
             if evaluates:
                 with watch.spans("evaluate", step=place.step):
                     metrics |= _evaluated(cluster, folder, job, place)
@@ -110,7 +112,7 @@ def _trained(run: Run, cluster: Cluster, folder: Folder, job: Job, ends: float) 
             metrics |= watch.energy(metrics["sampled_tokens"], metrics["solved_responses"])
             wall_s = time.monotonic() - begun
             speed = metrics["sampled_tokens"] / wall_s
-            metrics |= {"wait_s": waited_s, "wall_s": wall_s, "tokens_per_s": speed}
+            metrics |= {"wait_s": waited_s, "sync_s": sync_s, "wall_s": wall_s, "tokens_per_s": speed}
             folder.log(metrics)
             watch.log(metrics, place.step)
             if place.step % rolled.recipe.save_every == 0 or last or over:
@@ -138,16 +140,16 @@ def _learned(cluster: Cluster, rolled: Rolled, progress: float) -> dict[str, Any
     learned = cluster.learn(groups, step, progress)
     counts: dict[str, Any] = {"step": step, "asked": len(rolled.lines), "max_tokens": recipe.max_tokens}
     taught = of_groups(rolled.groups, len(rolled.lines), step)
-    return counts | taught | learned | rolled.times | {"sync_s": 0.0, "update_s": time.monotonic() - started}
+    return counts | taught | learned | rolled.times | {"update_s": time.monotonic() - started}
 
 
-def _synced(cluster: Cluster, rolled: Rolled) -> dict[str, float]:
-    """Send the samplers the weights after a step; how long the run waits for that."""
+def _synced(cluster: Cluster, rolled: Rolled) -> float:
+    """Send the samplers the weights after a step; the seconds that the run waits for that."""
     started = time.monotonic()
     cluster.sync(rolled.place.step)
     if not rolled.recipe.staleness:
         cluster.check()
-    return {"sync_s": time.monotonic() - started}
+    return time.monotonic() - started
 
 
 def _evaluated(cluster: Cluster, folder: Folder, job: Job, place: Place) -> dict[str, Any]:

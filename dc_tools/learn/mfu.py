@@ -31,22 +31,24 @@ class Cost:
     trained: int
     head: int
     attention: int
+    trains_head: bool = True
 
     @staticmethod
-    def of(causal_lm: Any) -> "Cost":
-        """A causal language model's, as it stands in a `Scorer`."""
+    def of(causal_lm: Any) -> "Cost | None":
+        """A causal language model's, as it stands in a `Scorer`; None where tokens meet a part of it (experts)."""
         config = causal_lm.config.get_text_config()
+        if any("expert" in name for name in config.to_dict()):
+            return None
         embedding, head = causal_lm.get_input_embeddings().weight, causal_lm.get_output_embeddings().weight
         body = [p for p in causal_lm.parameters() if p is not embedding and p is not head]
         width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
         return Cost(
             sum(p.numel() for p in body), sum(p.numel() for p in body if p.requires_grad), head.numel(),
-            config.num_hidden_layers * config.num_attention_heads * width,
+            config.num_hidden_layers * config.num_attention_heads * width, head.requires_grad,
         )
 
     def flops(self, row: Row) -> int:
         """Operations to learn from a row: a token sees as many as its position says, and itself."""
         pairs = sum(row.positions) + len(row.positions)
-        return (4 * self.body + 2 * self.trained) * len(row.ids) + 6 * self.head * len(row.targets) + (
-            12 * self.attention * pairs
-        )
+        head = (6 if self.trains_head else 4) * self.head
+        return (4 * self.body + 2 * self.trained) * len(row.ids) + head * len(row.targets) + 12 * self.attention * pairs

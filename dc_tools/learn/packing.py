@@ -5,15 +5,19 @@ rounds and the length of rows finds rows that are nearly even, in which few prom
 """
 
 import bisect
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from dc_tools.learn.batches import Piece, Row
 
-GROWTH = 1.015
+GROWTH = 1.01
 """From one length of rows that is tried to the next."""
+TRIES = 8
+"""Lengths that are tried beyond the shortest."""
 MORE_ROUNDS = 3
-"""How many rounds more than are needed at least are tried."""
+"""How many rounds more than full rows need are tried."""
+_Filled = tuple[int, list[int]]
+"""A row: its tokens and the numbers of its items."""
 
 
 @dataclass(frozen=True)
@@ -73,16 +77,12 @@ def planned(groups: Sequence[Piece], token_budget: int, ranks: int = 1) -> Plan:
         return Plan([], 0.0)
     prompts = [len(group.prompt_ids) for group in groups]
     needed = sum(item.tokens for item in items) + sum(prompts[number] for number in {item.group for item in items})
-    least = max(-(-needed // (token_budget * ranks)), 1)
-    best: list[list[int]] = []
-    best_time, rounds = 0, least
-    while not best or rounds <= least + MORE_ROUNDS:
-        for length in _lengths(needed / (rounds * ranks), token_budget):
-            if rows := _filled(items, prompts, length, rounds * ranks):
-                time = sum(tokens for tokens, _ in rows[::ranks])
-                if not best or time < best_time:
-                    best, best_time = [numbers for _, numbers in rows if numbers], time
-        rounds += 1
+    full = sum(bool(numbers) for _, numbers in _filled(items, prompts, token_budget, len(items)))
+    least, found = -(-full // ranks), list[tuple[int, list[list[int]]]]()
+    for rounds in range(least, least + 1 + MORE_ROUNDS):
+        for rows in _tried(items, prompts, needed, token_budget, rounds * ranks):
+            found.append((sum(tokens for tokens, _ in rows[::ranks]), [numbers for _, numbers in rows if numbers]))
+    _, best = min(found, key=lambda each: each[0])
     lots = [_lot(groups, [items[number] for number in numbers]) for numbers in best]
     idle = Lot(lots[-1].pieces, is_idle=True)
     lots += [idle] * (-len(lots) % ranks)
@@ -101,16 +101,23 @@ def _in_order(groups: Sequence[Piece]) -> list[_Item]:
     return [_Item(group, n, -length) for _, group, length, n in sorted(found)]
 
 
-def _lengths(least: float, most: int) -> list[int]:
-    """Lengths of rows to try."""
-    found, length = [], least
-    while length < most:
-        found.append(int(length) + 1)
-        length *= GROWTH
-    return [*(each for each in found if each < most), most]
+def _tried(
+    items: Sequence[_Item], prompts: Sequence[int], needed: int, most: int, rows: int
+) -> Iterator[list[_Filled]]:
+    """So many rows of several lengths: the shortest that all fits into, about, and longer ones up to `most`."""
+    lengths = [most]
+    while (length := int(lengths[-1] / GROWTH)) * rows > needed:
+        lengths.append(length)
+    low, high = 0, len(lengths)  # all fits into rows of the first
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if _filled(items, prompts, lengths[middle], rows) else (low, middle)
+    for length in lengths[max(low - TRIES, 0) : low + 1]:
+        if found := _filled(items, prompts, length, rows):
+            yield found
 
 
-def _filled(items: Sequence[_Item], prompts: Sequence[int], length: int, rows: int) -> list[tuple[int, list[int]]]:
+def _filled(items: Sequence[_Item], prompts: Sequence[int], length: int, rows: int) -> list[_Filled]:
     """Rows, the longest first: tokens and numbers of items. None at all where these do not fit into so many rows.
 
     A response joins others of its group where there is room, else the row that it leaves least room in; one that is

@@ -4,6 +4,7 @@ Shapes: T tokens of a row, S of them sampled ones, C of these at a time; D width
 """
 
 import copy
+import json
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -96,6 +97,8 @@ class Policy:
         with writing(directory, partial):
             shutil.rmtree(partial, ignore_errors=True)
             model.save_pretrained(partial, state_dict=state)
+            if state:
+                _name_type(partial / "config.json", next(iter(state.values())).dtype)
             self.tokenizer.save_pretrained(partial)
             if card:
                 (partial / "README.md").write_text(card)
@@ -104,6 +107,13 @@ class Policy:
             shutil.rmtree(directory, ignore_errors=True)
             partial.rename(directory)
             sync(directory.parent)
+
+
+def _name_type(config: Path, dtype: torch.dtype) -> None:
+    """Weights that are not in the model may be of another type than it has."""
+    settings = json.loads(config.read_text())
+    settings["dtype"] = str(dtype).removeprefix("torch.")
+    config.write_text(json.dumps(settings, indent=2) + "\n")
 
 
 def load_policy(
@@ -135,9 +145,7 @@ def _with_adapter(model: Any, lora: LoraSpec) -> Any:
     config = LoraConfig(
         r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=lora.target, task_type="CAUSAL_LM"
     )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)  # the same adapter in each process, and in each run
-        return get_peft_model(model, config)
+    return get_peft_model(model, config)
 
 
 class Scorer(torch.nn.Module):

@@ -83,7 +83,9 @@ class Trainer:
         lora = LoraSpec(recipe.lora_rank, recipe.lora_alpha) if recipe.lora_rank else None
         self.recipe = recipe
         self.objective = OBJECTIVES[recipe.objective]
-        self.policy = load_policy(model, device=device, lora=lora, freeze_embeddings=recipe.freeze_embeddings)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)  # the same adapter on each rank, and in each run
+            self.policy = load_policy(model, device=device, lora=lora, freeze_embeddings=recipe.freeze_embeddings)
         self.own_dtype = self.policy.hold_in_float32()
         self.policy.model.eval()  # no dropout: the learner must see the sampler's distribution
         self.sampler = Sampler(self.policy.model, self.policy.tokenizer, Path(model).resolve().name, recipe)
@@ -159,7 +161,7 @@ class Trainer:
         """Share of what the devices of all ranks could do; None where that is not known."""
         device = self.policy.device
         best = peak(torch.cuda.get_device_name(device)) if device.type == "cuda" else None
-        return flops / (seconds * best * self.ranks.world) if best else None
+        return flops / (seconds * best * self.ranks.world) if best and flops else None
 
     def plan(self, groups: Sequence[Group]) -> Plan:
         """How an optimizer step over these groups is cut up."""
@@ -203,7 +205,7 @@ class Trainer:
                 update.corrections += correction_S.tolist()
                 update.kl += float((log_ratio_S.exp() - 1 - log_ratio_S).sum())
                 update.forward_tokens += len(row.ids)
-                update.flops += self.cost.flops(row)
+                update.flops += self.cost.flops(row) if self.cost else 0
                 if on_policy:
                     update.gaps.append(float(log_ratio_S.abs().max()))
 

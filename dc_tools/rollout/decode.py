@@ -48,7 +48,7 @@ class Prefix:
 def read(model: Any, prompt_ids: Sequence[list[int]], pad: int) -> list[Prefix]:
     """Read prompts in one pass, left-padded; what all of them begin with is read before, once."""
     device, cache = next(model.parameters()).device, DynamicCache()
-    begin = common_prefix(prompt_ids)
+    begin = [] if _has_windows(model) else common_prefix(prompt_ids)
     shared = len(begin)
     if shared:
         model(input_ids=torch.tensor([begin], device=device), past_key_values=cache, use_cache=True, logits_to_keep=1)
@@ -66,6 +66,11 @@ def read(model: Any, prompt_ids: Sequence[list[int]], pad: int) -> list[Prefix]:
         Prefix([_without(layer, row, shared, gap) for layer in cache.layers], logits_PV[row])
         for row, gap in enumerate(padding)
     ]
+
+
+def _has_windows(model: Any) -> bool:
+    """Whether layers see so many columns back, padding between tokens among them."""
+    return bool(getattr(model.config.get_text_config(), "sliding_window", None))
 
 
 def _without(layer: Any, row: int, shared: int, gap: int) -> States:

@@ -32,7 +32,7 @@ class Link:
     def wait(self) -> None:
         """Until all receivers are there for the next weights."""
         self._turn += 1
-        self._store.wait([self._key(seat) for seat in range(1, self._seats)])
+        self._wait()
 
     def send(self, weights: Iterable[Tensor]) -> None:
         """Send tensors, after `wait`."""
@@ -43,10 +43,14 @@ class Link:
         """The weights that are sent, by name."""
         self._turn += 1
         self._store.set(self._key(self._seat), "")
+        self._wait()
         for name, shape, dtype in specs:
             tensor = torch.empty(tuple(shape), dtype=getattr(torch, dtype), device=self._device)
             self._group.broadcast(tensor, 0).wait()
             yield name, tensor
+
+    def _wait(self) -> None:
+        self._store.wait([self._key(seat) for seat in range(1, self._seats)])
 
     def _key(self, seat: int | None) -> str:
         return f"{self._turn}/{seat}"

@@ -16,14 +16,16 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dc_tools.core.errors import CannotRun, missing_extra
 from dc_tools.core.parallel import ordered
 from dc_tools.core.records import Finish
 from dc_tools.rollout.chat import encode, end_ids
 from dc_tools.rollout.engine import Prompt, Sample, Sampling, model_folder, sample_seed
-from dc_tools.rollout.link import Link, Spec
+
+if TYPE_CHECKING:
+    from dc_tools.rollout.link import Spec
 
 AHEAD = 256
 """Prompts that are under way or wait for their turn."""
@@ -41,9 +43,11 @@ class Receiver:
 
     def join_link(self, address: str, first: int, seats: int, timeout_s: float) -> None:
         """Take a seat: the first one is that of the first worker."""
+        from dc_tools.rollout.link import Link
+
         self.weights_link = Link(address, first + self.rank, seats, self.device, timeout_s)
 
-    def receive_weights(self, specs: Sequence[Spec]) -> None:
+    def receive_weights(self, specs: "Sequence[Spec]") -> None:
         """Take on what is sent."""
         self.reload_weights(weights_iterator=self.weights_link.receive(specs))
         if self.device.type == "cpu":
@@ -154,9 +158,9 @@ class VllmEngine:
         """Meet whoever will send weights; the workers have this seat of a link and those after it."""
         self.call(lambda llm: llm.collective_rpc("join_link", args=(address, seat, seats, timeout_s)))
 
-    def receive(self, specs: Sequence[Spec]) -> None:
-        """Take on weights as they are sent, between two tokens of what is under way; what the prefix cache holds is
-        forgotten."""
+    def receive(self, specs: "Sequence[Spec]") -> None:
+        """Take on weights as they are sent, between two tokens of what is under way. What is asked afterwards finds
+        nothing in the prefix cache that other weights made."""
 
         def take(llm: Any) -> None:
             llm.collective_rpc("receive_weights", args=(list(specs),))
@@ -172,6 +176,8 @@ class VllmEngine:
         found: Future[Any] = Future()
 
         def ask(llm: Any) -> None:
+            if self._failure:
+                raise self._failure
             params = SamplingParams(max_tokens=1, prompt_logprobs=0)
             self._scores[self._request(ids, params)] = found
 
@@ -208,6 +214,7 @@ class VllmEngine:
                 _fail(group, self._failure)
             for score in self._scores.values():
                 score.set_exception(self._failure)
+            self._scores.clear()
             while (work := self._inbox.get()) is not None:
                 work()
 

@@ -131,6 +131,19 @@ def test_a_process_that_is_killed_costs_no_rollout_and_changes_no_weight(argv, a
     assert (out / "model" / "model.safetensors").read_bytes() == (alone / "model" / "model.safetensors").read_bytes()
 
 
+@pytest.mark.slow
+def test_a_sampler_that_dies_while_steps_overlap_is_missed_at_once(argv, tmp_path):
+    out = tmp_path / "run"
+    with started([*argv, "--samplers", "2", "--staleness", "1", "-o", str(out)]) as process:
+        wait_until(lambda: len(metrics_of(out)) >= 2 or process.poll() is not None)
+        victims = [pid for pid in descendants(process.pid) if "ray::SamplerActor" in title(pid)]
+        os.kill(victims[-1], signal.SIGKILL)
+        said = process.communicate(timeout=200)[1].decode()
+    assert process.returncode == 0, said
+    assert "all begin anew" in said
+    assert [line["step"] for line in metrics_of(out)] == [1, 2, 3, 4, 5]
+
+
 def title(pid: int) -> str:
     """The command line of a process; Ray's workers say there what they are."""
     try:

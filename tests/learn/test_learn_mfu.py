@@ -1,6 +1,9 @@
 """The arithmetic of learning, worked by hand."""
 
+from types import SimpleNamespace
+
 import pytest
+from transformers import MixtralConfig
 
 from dc_tools.learn.batches import Piece, Row, Weighed
 from dc_tools.learn.mfu import Cost, peak
@@ -11,7 +14,7 @@ def test_the_operations_of_a_row():
     row = Row.of([Piece(0, [1, 2], [Weighed([3, 4, 5], [-1.0] * 3, 1.0, 1.0), Weighed([6], [-1.0], 1.0, 1.0)])])
     # 6 tokens; 4 of them sampled; they see 1, 2, 3, 4, 5 and 3 tokens
     assert Cost(body=100, trained=100, head=50, attention=7).flops(row) == 6 * 100 * 6 + 6 * 50 * 4 + 12 * 7 * 18
-    assert Cost(body=100, trained=0, head=0, attention=0).flops(row) == 4 * 100 * 6
+    assert Cost(body=100, trained=0, head=50, attention=0, trains_head=False).flops(row) == 4 * 100 * 6 + 4 * 50 * 4
 
 
 def test_what_a_model_costs(taught_model):
@@ -23,6 +26,9 @@ def test_what_a_model_costs(taught_model):
     assert cost.attention == config.num_hidden_layers * config.hidden_size
     adapted = Cost.of(load_policy(taught_model, device="cpu", lora=LoraSpec(4)).base)
     assert 0 < adapted.trained < cost.trained and adapted.body == cost.body + adapted.trained
+    assert cost.trains_head and not adapted.trains_head
+    mixture = MixtralConfig(hidden_size=32, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2)
+    assert Cost.of(SimpleNamespace(config=mixture)) is None
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dc_tools.learn import packing
 from dc_tools.learn.batches import Piece, Weighed
 from dc_tools.learn.packing import planned
 
@@ -59,6 +60,14 @@ def test_what_has_no_advantage_or_no_token_is_not_read():
     assert planned([group(0, 5, advantage=0.0), group(1, 0)], 100, 2).rows(1) == []
     (row,) = planned([group(0, 5, advantage=0.0), group(1, 2)], 100).rows(0)
     assert set(row.targets) == {1000}
+
+
+def test_responses_of_half_a_row_are_planned_in_few_tries(monkeypatch):
+    filled, tries = packing._filled, []
+    monkeypatch.setattr(packing, "_filled", lambda *given: tries.append(given) or filled(*given))
+    plan = planned([group(n, *[130] * 8, prompt=5) for n in range(64)], 256)
+    assert len(plan.rounds) == 512 and plan.longest == 135
+    assert len(tries) < 80
 
 
 @pytest.mark.parametrize("ranks", [1, 2, 4, 8])

@@ -140,7 +140,10 @@ def test_a_finished_run_goes_on_when_it_is_given_more_steps(arguments, tmp_path)
 
     learned("grown", 2)
     assert "already" in learned("grown", 2, "--resume")
-    assert "going on after step 2" in learned("grown", 3, "--resume")
+    said = learned("grown", 3, "--resume")
+    assert "going on after step 2" in said and "3 steps in place of 2" in said
+    dry = run([BIN / "dc-learn", *arguments, "--steps", "9", "-o", tmp_path / "grown", "--resume", "--dry-run"])
+    assert dry.code == 0 and json.loads(dry.out)["steps"] == 9
     learned("whole", 3)
     assert without_times(tmp_path / "grown") == without_times(tmp_path / "whole")
     grown, whole = ((tmp_path / name / "model" / "model.safetensors").read_bytes() for name in ("grown", "whole"))

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
+from transformers import AutoConfig
 
 from dc_tools.core.errors import CannotRun
 from dc_tools.core.records import Problem, Test
@@ -187,6 +189,18 @@ def test_frozen_embeddings_stay_as_they_are(taught_model):
     before = trainer.policy.model.get_input_embeddings().weight.clone()
     trainer.learn(sampled_groups(trainer))
     assert torch.equal(before, trainer.policy.model.get_input_embeddings().weight)
+
+
+def test_a_model_is_exported_in_the_type_it_came_in(taught_model, tmp_path):
+    half = load_policy(taught_model, device="cpu")
+    half.save(tmp_path / "half", torch.bfloat16)
+    trainer = Trainer(str(taught_model), RECIPE, "cpu")
+    trainer.own_dtype = torch.bfloat16  # as on a GPU, where weights are loaded in it
+    trainer.export(tmp_path / "model", "")
+    for name in ("half", "model"):
+        weights = load_file(tmp_path / name / "model.safetensors")
+        assert {each.dtype for each in weights.values()} == {torch.bfloat16}
+        assert AutoConfig.from_pretrained(tmp_path / name).dtype == torch.bfloat16
 
 
 def test_a_merged_adapter_speaks_like_the_adapted_model(taught_model, tmp_path):

@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from transformers import MistralConfig, MistralForCausalLM
 
 from dc_tools.rollout.decode import read
 from dc_tools.rollout.prefix import WORTH_TOKENS, common_prefix
@@ -31,8 +32,18 @@ def test_a_short_prefix_or_a_single_prompt_is_left_alone() -> None:
 
 
 @pytest.mark.parametrize("ends", [[[5, 6, 7], [8], [5, 9]], [[5], [5], [6]]])
-def test_what_is_read_together_is_what_is_read_alone(tiny_model: Path, ends: list[list[int]]) -> None:
+@pytest.mark.parametrize("window", [None, 8])
+def test_what_is_read_together_is_what_is_read_alone(
+    tiny_model: Path, ends: list[list[int]], window: int | None
+) -> None:
     model, _ = load_model(tiny_model, "cpu")
+    if window:
+        sizes = {name: getattr(model.config, name) for name in (
+            "vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",
+            "num_key_value_heads",
+        )}
+        torch.manual_seed(1)
+        model = MistralForCausalLM(MistralConfig(sliding_window=window, **sizes)).eval()
     with torch.no_grad():
         together = read(model, [BEGIN + end for end in ends], 0)
         for end, found in zip(ends, together, strict=True):
