@@ -148,8 +148,8 @@ class Folder:
         return model_card(base, recipe, self._identity, versions, last)
 
     def log(self, metrics: dict[str, Any]) -> None:
-        """Append one line to metrics.jsonl, durably. Errors: as `writing`."""
-        rounded = {k: round(v, 6) if isinstance(v, float) else v for k, v in metrics.items()}
+        """Append one line to metrics.jsonl, to six significant digits, durably. Errors: as `writing`."""
+        rounded = {k: float(f"{v:.6g}") if isinstance(v, float) else v for k, v in metrics.items()}
         path = self.path / "metrics.jsonl"
         with writing(path), path.open("ab") as stream:
             stream.write(orjson.dumps(rounded) + b"\n")

@@ -84,11 +84,11 @@ def test_a_step_that_nothing_can_be_learned_from_is_not_written_down(tmp_path, s
 def test_lines_of_steps_that_are_done_again_are_cut_and_torn_ones_too(tmp_path):
     folder = Folder(tmp_path)
     for step in (1, 2, 3):
-        folder.log({"step": step, "reward": 0.1234567})
+        folder.log({"step": step, "reward": 0.1234567, "lr": 1.2345678e-7})
     with (tmp_path / "metrics.jsonl").open("ab") as stream:
         stream.write(b'{"step":4,"rew')
     folder.cut_metrics(2)
-    assert metrics_of(tmp_path) == [{"step": 1, "reward": 0.123457}, {"step": 2, "reward": 0.123457}]
+    assert metrics_of(tmp_path) == [{"step": step, "reward": 0.123457, "lr": 1.23457e-07} for step in (1, 2)]
 
 
 @pytest.mark.parametrize(
