@@ -189,14 +189,27 @@ class Scorer(torch.nn.Module):
         return _logprobs(logits_CV, targets_C, temperature)
 
     def _run(self, model: Any, row: Row, **more: Any) -> Any:
-        segments_T, prompts_T = self._tensor(row.segments), self._tensor(row.prompts)
-        own_TT = (segments_T[:, None] == segments_T[None, :]) | (segments_T[None, :] == 0)
-        same_TT = (prompts_T[:, None] == prompts_T[None, :]) | (prompts_T[None, :] == SHARED)
         with computing(self.device):
             return model(
                 input_ids=self._tensor([row.ids]), position_ids=self._tensor([row.positions]),
-                attention_mask=(own_TT & same_TT).tril()[None, None], use_cache=False, **more,
+                attention_mask=self._masks(row), use_cache=False, **more,
             )
+
+    def _masks(self, row: Row) -> Any:
+        """Which tokens see each other, (1, 1, T, T): of all layers, or by their kind where some have a window."""
+        segments_T, prompts_T = self._tensor(row.segments), self._tensor(row.prompts)
+        own_TT = (segments_T[:, None] == segments_T[None, :]) | (segments_T[None, :] == 0)
+        same_TT = (prompts_T[:, None] == prompts_T[None, :]) | (prompts_T[None, :] == SHARED)
+        sees_TT = (own_TT & same_TT).tril()
+        config = self.causal_lm.config.get_text_config()
+        window, kinds = getattr(config, "sliding_window", None), set(getattr(config, "layer_types", None) or [])
+        if not window:
+            return sees_TT[None, None]
+        positions_T = self._tensor(row.positions)
+        near_TT = sees_TT & (positions_T[:, None] - positions_T[None, :] < window)
+        if "full_attention" in kinds:
+            return {"full_attention": sees_TT[None, None], "sliding_attention": near_TT[None, None]}
+        return near_TT[None, None]
 
     def _probe(self, row: Row) -> bool:
         """Whether logits are the head of the last hidden states and nothing else (some models scale or cap them)."""
