@@ -14,7 +14,7 @@ import tempfile
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -74,7 +74,7 @@ def connected(address: str | None, processes: int = 2) -> Iterator[None]:
         with contextlib.redirect_stdout(sys.stderr), ThreadPoolExecutor(1) as starter:
             starting = starter.submit(ray.init, **options)
             try:
-                starting.result()
+                _joined(starting, address)
                 _take_signals_back()
                 yield
             finally:
@@ -83,6 +83,18 @@ def connected(address: str | None, processes: int = 2) -> Iterator[None]:
     finally:
         if folder:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _joined(starting: "Future[Any]", address: str | None) -> None:
+    """Wait for Ray. Errors: `CannotRun`, where a cluster that answers does not let us in."""
+    try:
+        starting.result()
+    except (ConnectionError, RuntimeError) as error:
+        if address is None:
+            raise
+        said = (str(error).strip() or type(error).__name__).splitlines()[0]
+        hint = "one that asks for a token wants RAY_AUTH_MODE=token and RAY_AUTH_TOKEN, or ~/.ray/auth_token"
+        raise CannotRun(f"{address}: the cluster does not let us in ({said}); {hint}") from error
 
 
 def _take_signals_back() -> None:
