@@ -3,8 +3,7 @@
 Step t + 1 + staleness is begun when step t is at hand, so with a staleness of 1 it is sampled by the policy that step t
 is learned with. From a staleness of 2 on, samplers that are vLLM work at several steps at once, and take on new weights
 between two tokens: they wait for no step's slowest rollout, unless what a step asks depends on the one before (dynamic
-sampling, stages = "auto"). Whatever is sampled is written down at once: a run that is
-killed finds it again.
+sampling, stages = "auto"). Whatever is sampled is written down at once: a run that is killed finds it again.
 """
 
 from collections import deque
