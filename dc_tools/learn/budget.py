@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from dc_tools.core.errors import CannotRun
+
 START = 4096
 """Tokens that a search begins with."""
 GROWTH = 1.5
@@ -24,6 +26,12 @@ class Budget:
         self.tokens = max(1, self.tokens // 2)
         return self.tokens < self.too_many
 
+    def lower(self, other: "Budget") -> None:
+        """As low as another one, that memory ran out with."""
+        self.tokens = min(self.tokens, other.tokens)
+        known = [each for each in (self.too_many, other.too_many) if each is not None]
+        self.too_many = min(known, default=None)
+
     def after_step(self, used: float | None, longest: int) -> None:
         """A step went well whose longest row had so many tokens, and that took the share `used` of the memory at most;
         None where nobody knows."""
@@ -31,3 +39,14 @@ class Budget:
         fits = self.too_many is None or larger < self.too_many
         if self.grows and used is not None and longest and fits and used * max(larger / longest, 1) <= FULL:
             self.tokens = larger
+
+
+class OutOfMemory(CannotRun):
+    """Memory ran out in the middle of a step, which can be done by rows of another budget, but not from here."""
+
+    def __init__(self, budget: Budget) -> None:
+        super().__init__(budget)
+        self.budget = budget
+
+    def __str__(self) -> str:
+        return f"out of memory while learning: rows have {self.budget.tokens} tokens at most from now on"

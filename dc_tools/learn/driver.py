@@ -259,7 +259,7 @@ class Cluster:
             if isinstance(cause, ray.exceptions.RayError):  # of what it was to work on
                 raise _lost(what, cause) from error
             if isinstance(cause, DcError):
-                raise type(cause)(str(cause)) from error
+                raise type(cause)(*cause.args) from error
             if isinstance(cause, MemoryError) or "memory" in str(cause):
                 raise CannotRun(f"out of memory while making {what}: {LESS_MEMORY}") from error
             raise Failed(f"{what}: {type(cause).__name__}: {cause}") from error

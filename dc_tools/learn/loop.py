@@ -17,6 +17,7 @@ import msgspec
 from dc_tools.core.errors import CannotRun, DcError, Stopped
 from dc_tools.core.run import Run
 from dc_tools.learn.ahead import Ahead, Job, Place, Rolled, failure, usable
+from dc_tools.learn.budget import Budget, OutOfMemory
 from dc_tools.learn.checkpoint import latest_checkpoint, prune_checkpoints
 from dc_tools.learn.driver import ActorLost, Cluster
 from dc_tools.learn.folder import Folder, changes
@@ -37,16 +38,21 @@ def train(run: Run, cluster: Cluster, folder: Folder, job: Job) -> None:
 
     Where a process or a node is lost, all begin anew from the last checkpoint, and learn again from the rollouts that
     were written since. What was lost is lost for good where that happens `MOST_LOSSES` times without a step between.
+    So do they where memory runs out, by shorter rows.
     """
     ends, furthest, losses, is_lost = time.monotonic() + job.stop_after_s, -1, 0, False
     fitting: Job | None = None
+    budget: Budget | None = None
     while True:
         try:
             if is_lost:
                 cluster.start()
             fitting = fitting or _without_long_prompts(run, cluster, job)
-            _trained(run, cluster, folder, fitting, ends)
+            _trained(run, cluster, folder, fitting, ends, budget)
             return
+        except OutOfMemory as error:
+            run.say(f"{error}; all begin anew")
+            is_lost, budget = True, error.budget
         except ActorLost as error:
             losses = losses + 1 if folder.steps() <= furthest else 1
             furthest = max(furthest, folder.steps())
@@ -66,13 +72,17 @@ def _without_long_prompts(run: Run, cluster: Cluster, job: Job) -> Job:
     return replace(job, problems=problems)
 
 
-def _trained(run: Run, cluster: Cluster, folder: Folder, job: Job, ends: float) -> None:
+def _trained(
+    run: Run, cluster: Cluster, folder: Folder, job: Job, ends: float, budget: Budget | None = None
+) -> None:
     place = Place()
     if latest := latest_checkpoint(folder.checkpoints):
         place = _restored(cluster, latest[1])
         run.say(f"going on after step {place.step}")
     if place.step > job.steps:
         raise CannotRun(f"the run has done {place.step} steps: --steps {job.steps} lies behind it")
+    if budget:
+        cluster.by_trainers("lower", "the budget", budget)
     folder.cut_metrics(place.step)
     prune_checkpoints(folder.checkpoints, folder.recipe(place.step + 1).keep)
     config = msgspec.to_builtins(folder.recipe(place.step + 1))

@@ -16,7 +16,7 @@ from dc_tools.core.records import Rollout
 from dc_tools.learn import memory
 from dc_tools.learn.average import Average
 from dc_tools.learn.batches import Group, Piece, Row, Weighed
-from dc_tools.learn.budget import START, Budget
+from dc_tools.learn.budget import START, Budget, OutOfMemory
 from dc_tools.learn.checkpoint import load_checkpoint, save_checkpoint
 from dc_tools.learn.losses import correction, token_losses
 from dc_tools.learn.mfu import Cost, peak
@@ -225,8 +225,8 @@ class Trainer:
         return _LaidOut(rows, self._old_logprobs(rows), plan.waste, plan.longest)
 
     def _gradient(self, groups: Sequence[Group], laid_out: "_LaidOut", *, on_policy: bool, again: bool) -> Update:
-        """The gradient of an optimizer step, by smaller rows where memory runs out and it can be done `again`. Several
-        ranks cannot: the others wait for the one that failed."""
+        """The gradient of an optimizer step, by shorter rows where memory runs out and it can be done `again`. Errors:
+        `OutOfMemory` where it cannot: of several ranks, the others wait for the one that failed."""
         while True:
             part = Update(wastes=[laid_out.waste] if laid_out.rows else [])
             self.optimizer.zero_grad(set_to_none=True)
@@ -234,10 +234,19 @@ class Trainer:
                 self.accumulate(laid_out.rows, laid_out.old, part, on_policy=on_policy)
                 return part
             except (RuntimeError, MemoryError) as error:
-                if not memory.ran_out(error) or self.ranks.world > 1 or not again or not self.budget.halve():
+                if not memory.ran_out(error) or not self._shorten(groups, laid_out.longest):
                     raise
+                if self.ranks.world > 1 or not again:
+                    raise OutOfMemory(self.budget) from error
             memory.give_back(self.policy.device)
             laid_out = self._laid_out(groups)
+
+    def _shorten(self, groups: Sequence[Group], longest: int) -> bool:
+        """Halve the budget until no row has `longest` tokens; whether there is such a budget."""
+        while self.budget.halve():
+            if self.plan(groups).longest < longest:
+                return True
+        return False
 
     def _optimizer_step(self, before: Update, part: Update, progress: float, *, on_policy: bool) -> Update:
         """Take the step whose gradient is there; what was done so far."""
@@ -279,6 +288,10 @@ class Trainer:
                 f"sampler and trainer disagree by {gap:.3g} about a token "
                 f"(max_logprob_gap {self.recipe.max_logprob_gap:g}): the sampler's weights are stale or rounded"
             )
+
+    def lower(self, budget: Budget) -> None:
+        """Learn by rows that are no longer than those of a budget that memory ran out with."""
+        self.budget.lower(budget)
 
     def save(self, directory: Path, step: int, place: dict[str, Any]) -> None:
         """A checkpoint of everything that the next step depends on; `place` is the loop's. Any number of ranks can go

@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,8 @@ from dc_tools.learn.recipe import Recipe
 from dc_tools.learn.sampler import Sampler
 from dc_tools.learn.shape import Shape
 from dc_tools.learn.trainer import Trainer
+
+SCARCE = Path(__file__).with_name("scarce.py")
 
 
 @pytest.mark.parametrize(
@@ -129,6 +132,19 @@ def test_a_process_that_is_killed_costs_no_rollout_and_changes_no_weight(argv, a
     assert "all begin anew" in said
     assert without_times(out) == without_times(alone)
     assert (out / "model" / "model.safetensors").read_bytes() == (alone / "model" / "model.safetensors").read_bytes()
+
+
+@pytest.mark.slow
+def test_trainers_of_which_one_runs_out_of_memory_begin_anew_by_shorter_rows(argv, tmp_path):
+    out, short = tmp_path / "run", tmp_path / "short"
+    flags = [*argv[1:], "--steps", "3", "--trainers", "2", "--samplers", "1"]
+    done = run([sys.executable, SCARCE, 100, *flags, "-o", out])
+    assert done.code == 0, done.err
+    assert done.err.count("rows have 75 tokens at most from now on; all begin anew") == 1
+    done = run([argv[0], *flags, "--set", "token_budget=75", "-o", short])
+    assert done.code == 0, done.err
+    assert without_times(out) == without_times(short)
+    assert difference(out, short) == 0
 
 
 @pytest.mark.slow

@@ -1,11 +1,13 @@
 """The token budget: it grows while there is memory, and running out of memory spoils no step."""
 
+import pickle
+
 import pytest
 import torch
 from safetensors.torch import load_file
-from test_learn_trainer import sampled_groups, with_changes
+from test_learn_trainer import RECIPE, sampled_groups, with_changes
 
-from dc_tools.learn.budget import Budget
+from dc_tools.learn.budget import Budget, OutOfMemory
 from dc_tools.learn.objective import Correction
 from dc_tools.learn.policy import Scorer
 from dc_tools.learn.trainer import Trainer
@@ -85,6 +87,20 @@ def test_what_cannot_be_done_again_is_an_error(taught_model, monkeypatch):
         if calls.count(True) > 1:
             raise torch.OutOfMemoryError("CUDA")
         return forward(self, row, temperature)
+
+    monkeypatch.setattr(Scorer, "forward", scarce)
+    with pytest.raises(OutOfMemory, match="tokens at most") as raised:
+        trainer.learn(groups)
+    assert 0 < raised.value.budget.tokens < RECIPE.token_budget
+    assert pickle.loads(pickle.dumps(raised.value)).budget == raised.value.budget
+
+
+def test_what_no_shorter_row_helps_against_is_the_error_that_it_was(taught_model, monkeypatch):
+    trainer = Trainer(str(taught_model), RECIPE, "cpu")
+    groups = sampled_groups(trainer)
+
+    def scarce(self, row, temperature):
+        raise torch.OutOfMemoryError("CUDA")
 
     monkeypatch.setattr(Scorer, "forward", scarce)
     with pytest.raises(torch.OutOfMemoryError):
