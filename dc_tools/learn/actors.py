@@ -1,7 +1,7 @@
 """What runs in the processes of a run: trainers, samplers, judges with their sandboxes."""
 
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from typing import Any
 
@@ -29,24 +29,19 @@ class Judge(Watched):
         super().__init__()
         self._pool = JudgePool(workers)
 
-    def judge(self, problems: Sequence[bytes], groups: Sequence[Sequence[Rollout]], step: int) -> list[list[Rollout]]:
-        """The groups with code and verdict on every rollout."""
+    def judge(self, line: bytes, group: Sequence[Rollout], step: int) -> Sequence[Rollout]:
+        """The rollouts of a problem with code and verdict; several groups may be asked for at a time."""
         with self.spans("judge", step=step):
-            return self._judged(problems, groups)
-
-    def _judged(self, problems: Sequence[bytes], groups: Sequence[Sequence[Rollout]]) -> list[list[Rollout]]:
-        pending = []
-        for line, group in zip(problems, groups, strict=True):
-            problem = Line(line).decode(Problem)
+            problem, pending = Line(line).decode(Problem), []
             for rollout in group:
                 rollout.code = extract_code(rollout.text)
                 if rollout.finish is not Finish.ERROR and rollout.code is not None:
                     pending.append((rollout, self._pool.submit(problem, rollout.code)))
                 elif rollout.finish is not Finish.ERROR:
                     rollout.verdict = Verdict(Status.CE, 0, len(problem.tests), message=NO_CODE)
-        for rollout, verdict in pending:
-            rollout.verdict = _known(verdict)
-        return [list(group) for group in groups]
+            for rollout, verdict in pending:
+                rollout.verdict = _known(verdict)
+            return group
 
 
 def _known(verdict: "Future[Verdict]") -> Verdict:
@@ -70,10 +65,14 @@ class TrainerActor(Watched):
         with self.spans(method, **of_span):
             return getattr(self._trainer, method)(*arguments)
 
-    def sample(self, prompts: Sequence[Prompt], sampling: Sampling, version: str, step: int) -> list[list[Rollout]]:
-        """A group of rollouts for each prompt."""
+    def sample(
+        self, prompts: Sequence[Prompt], sampling: Sampling, version: str, step: int
+    ) -> Iterator[int | list[Rollout]]:
+        """For each prompt its place, and then its group of rollouts."""
         with self.spans("sample", step=step):
-            return self._trainer.sample(prompts, sampling, version)
+            for place, group in self._trainer.sample(prompts, sampling, version):
+                yield place
+                yield group
 
     def meeting_point(self) -> str:
         """Where the others find this one: HOST:PORT that is free."""
@@ -112,7 +111,11 @@ class SamplerActor(Watched):
         self.version = version
         return self._sampler.probe()
 
-    def sample(self, prompts: Sequence[Prompt], sampling: Sampling, version: str, step: int) -> list[list[Rollout]]:
-        """A group of rollouts for each prompt, by the weights that are there."""
+    def sample(
+        self, prompts: Sequence[Prompt], sampling: Sampling, version: str, step: int
+    ) -> Iterator[int | list[Rollout]]:
+        """For each prompt its place, and then its group of rollouts, by the weights that are there; in any order."""
         with self.spans("sample", step=step):
-            return self._sampler.sample(prompts, sampling, self.version)
+            for place, group in self._sampler.sample(prompts, sampling, self.version):
+                yield place
+                yield group

@@ -36,6 +36,8 @@ class Failed(CannotRun):
 
 NOTICE_S = 60.0
 """How long Ray may take to notice a death that the network of the trainers notices at once."""
+JUDGED = 64
+"""Groups that a judge may have at a time."""
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 LOOK_S = 0.3
 """How often whoever waits looks whether the run is being ended."""
@@ -88,10 +90,8 @@ class Cluster:
         kind = ray.remote(num_cpus=1, num_gpus=gpu * shape.tp, max_concurrency=at_once)(SamplerActor)
         own = [kind.remote() for _ in range(shape.samplers)]
         self.samplers = own or self.trainers
-        self.judges = [
-            ray.remote(num_cpus=0, scheduling_strategy="SPREAD")(Judge).remote(shape.judge_workers)
-            for _ in range(shape.judges)
-        ]
+        judge = ray.remote(num_cpus=0, scheduling_strategy="SPREAD", max_concurrency=JUDGED)(Judge)
+        self.judges = [judge.remote(shape.judge_workers) for _ in range(shape.judges)]
         first = self.trainers[0]
         meeting = self.wait(first.meeting_point.remote(), "the first trainer") if shape.trainers > 1 else ""
         opened = [
@@ -194,34 +194,49 @@ class Cluster:
         """Sample and judge one step; its lines, in the order of `problems`, and how long each part took. `first` is
         how many problems of the step were asked before; `n` samples each, where it is not the recipe's group.
 
-        Problems go to the samplers a few at a time, so that judges work on one piece while the next is sampled. Which
-        sampler has a piece changes nothing but the time.
+        Problems go to the samplers a few at a time, and a group to a judge as soon as it is there. Which sampler and
+        which judge have it changes nothing but the time.
         """
         style, started = PromptStyle(recipe.prompt_style), time.monotonic()
         sampling = Sampling(
             n=n or recipe.group, temperature=recipe.temperature, max_tokens=recipe.max_tokens,
             seed=sample_seed(seed, "step", step),
         )
-        sampled, judged = [], []
+        first_of: dict[Any, int] = {}
         size = recipe.sample_batch
         if self.shape.engine is SamplerEngine.VLLM:
             size = max(size, -(-len(problems) // len(self.samplers)))  # it sees to it that its rows are full
         pieces = [problems[i : i + size] for i in range(0, len(problems), size)]
         for number, piece in enumerate(pieces):
             prompts = [self._prompt(line, style, f"{first + number}.{i}") for i, line in enumerate(piece)]
-            sampler, judge = self.samplers[number % len(self.samplers)], self.judges[number % len(self.judges)]
-            rollouts = sampler.sample.remote(prompts, sampling, f"step-{step - 1}", step)
-            sampled.append(rollouts)
-            judged.append(judge.judge.remote(list(piece), rollouts, step))
-        for reference in sampled:
-            self.wait_only(reference, "rollouts")
+            sample = self.samplers[number % len(self.samplers)].sample.options(num_returns="streaming")
+            first_of[sample.remote(prompts, sampling, f"step-{step - 1}", step)] = number * size
+        judged = {
+            place: self.judges[place % len(self.judges)].judge.remote(problems[place], group, step)
+            for place, group in self._as_sampled(first_of)
+        }
         sample_s = time.monotonic() - started
-        groups = [group for reference in judged for group in self.wait(reference, "verdicts")]
+        groups = [self.wait(judged[place], "verdicts") for place in range(len(problems))]
         lines = [
             group_line(problem, group, step, recipe.terms, recipe.max_tokens)
             for problem, group in zip(problems, groups, strict=True)
         ]
         return lines, {"sample_s": sample_s, "judge_s": time.monotonic() - started - sample_s}
+
+    def _as_sampled(self, first_of: dict[Any, int]) -> Iterator[tuple[int, Any]]:
+        """Places of problems and references of their groups, as streams of samplers give them; each stream counts its
+        places from a first one."""
+        left = list(first_of)
+        while left:
+            ready, _ = self._ready(left, fetch=False)
+            if not ready:
+                raise self._hangs("rollouts")
+            for stream in ready:
+                place = next(stream, None)
+                if place is None:
+                    left.remove(stream)
+                else:
+                    yield first_of[stream] + self.wait(place, "rollouts"), next(stream)
 
     def wait_all(self, references: Sequence[Any], what: str) -> list[Any]:
         """The values of references; where one fails, its error, however the others wait for it."""
@@ -253,7 +268,7 @@ class Cluster:
             ready, _ = self._ready([reference])
             return ray.get(reference, timeout=None if ready else 0.001)
         except ray.exceptions.GetTimeoutError:
-            raise CannotRun(f"waited {self.deadline_s:.0f} s for {what}: a process hangs; see --step-timeout") from None
+            raise self._hangs(what) from None
         except ray.exceptions.RayTaskError as error:
             cause = error.cause
             if isinstance(cause, ray.exceptions.RayError):  # of what it was to work on
@@ -266,11 +281,8 @@ class Cluster:
         except ray.exceptions.RayError as error:
             raise _lost(what, error) from error
 
-    def wait_only(self, reference: Any, what: str) -> None:
-        """Wait until a reference is there, without fetching it."""
-        ready, _ = self._ready([reference], fetch=False)
-        if not ready:
-            self.wait(reference, what)
+    def _hangs(self, what: str) -> CannotRun:
+        return CannotRun(f"waited {self.deadline_s:.0f} s for {what}: a process hangs; see --step-timeout")
 
     def _ready(self, references: list[Any], *, fetch: bool = True) -> tuple[list[Any], list[Any]]:
         """Those that are there, at least one, and the others; none past the deadline. Errors: `CannotRun` once the run

@@ -1,6 +1,6 @@
 """The sampler: an engine that makes groups of rollouts, from weights that it shares with a trainer or is sent."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,12 +56,15 @@ class Sampler:
         logprobs_TV = logits_TV.float().log_softmax(-1)
         return [float(logprobs_V[token]) for logprobs_V, token in zip(logprobs_TV, ids[1:], strict=True)]
 
-    def sample(self, prompts: Sequence[Prompt], sampling: Sampling, version: str) -> list[list[Rollout]]:
-        """A group of rollouts for each prompt, with tokens and log-probabilities."""
+    def sample(
+        self, prompts: Sequence[Prompt], sampling: Sampling, version: str
+    ) -> Iterator[tuple[int, list[Rollout]]]:
+        """The place of each prompt and its group of rollouts, with tokens and log-probabilities."""
         self.engine.version = version
         with computing(next(self.engine.model.parameters()).device):
             groups = list(self.engine.generate(prompts, sampling))
-        return [[rollout_of(s, f"{self.engine.name}@{version}") for s in samples] for samples in groups]
+        for place, samples in enumerate(groups):
+            yield place, [rollout_of(sample, f"{self.engine.name}@{version}") for sample in samples]
 
 
 def probe_ids(tokenizer: Any) -> list[int]:

@@ -3,7 +3,7 @@
 import math
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -110,8 +110,10 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group |= {"betas": recipe.betas, "weight_decay": recipe.weight_decay}
 
-    def sample(self, prompts: Sequence[Prompt], sampling: Sampling, version: str) -> list[list[Rollout]]:
-        """A group of rollouts for each prompt, with the tokens and log-probabilities of this very policy."""
+    def sample(
+        self, prompts: Sequence[Prompt], sampling: Sampling, version: str
+    ) -> Iterator[tuple[int, list[Rollout]]]:
+        """The place of each prompt and its group of rollouts, with the tokens and log-probabilities of this policy."""
         return self.sampler.sample(prompts, sampling, version)
 
     def fits(self, prompts: Sequence[Prompt]) -> list[bool]:

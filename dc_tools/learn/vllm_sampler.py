@@ -1,6 +1,6 @@
 """A sampler that is vLLM, with weights of its own that it is sent."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from dc_tools.core.records import Rollout
 from dc_tools.learn.recipe import Recipe
@@ -32,8 +32,10 @@ class VllmSampler:
         """Log-probabilities of a fixed text's tokens."""
         return self.engine.score(probe_ids(self.engine.tokenizer))
 
-    def sample(self, prompts: Sequence[Prompt], sampling: Sampling, version: str) -> list[list[Rollout]]:
-        """A group of rollouts for each prompt, with tokens and log-probabilities."""
+    def sample(
+        self, prompts: Sequence[Prompt], sampling: Sampling, version: str
+    ) -> Iterator[tuple[int, list[Rollout]]]:
+        """The place of each prompt and its group of rollouts, with tokens and log-probabilities, as they are done."""
         self.engine.version = version
-        groups = self.engine.generate(prompts, sampling)
-        return [[rollout_of(s, f"{self.engine.name}@{version}") for s in samples] for samples in groups]
+        for place, samples in self.engine.generate_as_done(prompts, sampling):
+            yield place, [rollout_of(sample, f"{self.engine.name}@{version}") for sample in samples]

@@ -12,7 +12,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -95,6 +95,7 @@ class VllmEngine:
         self._scores: dict[str, Future[Any]] = {}
         self._asked = self._weights = 0
         self._failure: CannotRun | None = None
+        self._has_ended = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True, name="vllm")
         self._thread.start()
 
@@ -134,6 +135,19 @@ class VllmEngine:
 
         A prompt that has no room gets `error` samples. Errors: `CannotRun` when the engine dies.
         """
+        with self._asking(sampling) as ask:
+            yield from ordered(map(ask, prompts), AHEAD)
+
+    def generate_as_done(self, prompts: Iterable[Prompt], sampling: Sampling) -> Iterator[tuple[int, list[Sample]]]:
+        """The place of each prompt and its samples, in the order in which they are done. Errors: as `generate`."""
+        with self._asking(sampling) as ask:
+            places = {ask(prompt): place for place, prompt in enumerate(prompts)}
+            for future in as_completed(places):
+                yield places[future], future.result()
+
+    @contextlib.contextmanager
+    def _asking(self, sampling: Sampling) -> "Iterator[Callable[[Prompt], Future[list[Sample]]]]":
+        """A function that asks for the samples of a prompt. What is not done at the end is dropped."""
         unfinished: dict[int, _Group] = {}
 
         def ask(prompt: Prompt) -> "Future[list[Sample]]":
@@ -144,7 +158,7 @@ class VllmEngine:
             return group.done
 
         try:
-            yield from ordered(map(ask, prompts), AHEAD)
+            yield ask
         finally:
             left = set(unfinished)
             if left:
@@ -176,8 +190,6 @@ class VllmEngine:
         found: Future[Any] = Future()
 
         def ask(llm: Any) -> None:
-            if self._failure:
-                raise self._failure
             params = SamplingParams(max_tokens=1, prompt_logprobs=0)
             self._scores[self._request(ids, params)] = found
 
@@ -185,9 +197,9 @@ class VllmEngine:
         return [each[token].logprob for each, token in zip(found.result()[1:], ids[1:], strict=True)]
 
     def close(self) -> None:
-        """End the thread; what is under way is dropped."""
+        """What is under way, and whatever is asked afterwards, fails."""
         self._inbox.put(None)
-        self._thread.join()
+        self._has_ended.wait()
 
     def call(self, function: Callable[[Any], Any]) -> Any:
         """`function(llm)`, between two steps of the engine."""
@@ -195,6 +207,8 @@ class VllmEngine:
 
         def work() -> None:
             try:
+                if self._failure:
+                    raise self._failure
                 done.set_result(function(self.llm))
             except Exception as error:
                 done.set_exception(error)
@@ -208,15 +222,25 @@ class VllmEngine:
                 if self._open or self._scores:
                     for output in self.llm.llm_engine.step():
                         self._take(output)
+            self._end("the engine was closed")
         except Exception as error:
-            self._failure = CannotRun(f"{self.name}: vLLM stopped: {_first_line(error)}")
-            for group, _, _ in self._open.values():
-                _fail(group, self._failure)
-            for score in self._scores.values():
-                score.set_exception(self._failure)
-            self._scores.clear()
-            while (work := self._inbox.get()) is not None:
-                work()
+            self._end(f"vLLM stopped: {_first_line(error)}")
+        while True:
+            work = self._inbox.get()
+            if work:
+                work()  # whoever asks is told
+
+    def _end(self, why: str) -> None:
+        """Nothing that is under way, or is asked from now on, will be done."""
+        self._failure = CannotRun(f"{self.name}: {why}")
+        for group, _, _ in self._open.values():
+            _fail(group, self._failure)
+        for score in self._scores.values():
+            score.set_exception(self._failure)
+        self._open.clear()
+        self._scores.clear()
+        self.llm = None  # its memory can be used by others
+        self._has_ended.set()
 
     def _take(self, output: Any) -> None:
         """What a step of the engine gave."""
@@ -262,6 +286,7 @@ class VllmEngine:
                 self._open[self._request(group.prompt_ids, params)] = group, index, seed
             except Exception as error:  # vLLM refuses what it cannot do
                 _fail(group, CannotRun(f"{self.name}: vLLM refuses a prompt: {_first_line(error)}"))
+                self._drop({id(group)})
                 return
 
     def _request(self, ids: Sequence[int], params: Any) -> str:

@@ -34,7 +34,7 @@ def sampled_groups(trainer: Trainer) -> list[Group]:
     words = ("the square of n", "n plus 3", "twice n", "n minus 4")
     problems = [Problem(id=w, tests=[Test("1", "1")], statement=f"Read an integer n and print {w}.") for w in words]
     sampling = Sampling(n=4, temperature=0.8, max_tokens=20, seed=1)
-    groups = trainer.sample([render(p, PromptStyle.FENCED) for p in problems], sampling, "step-0")
+    found = trainer.sample([render(p, PromptStyle.FENCED) for p in problems], sampling, "step-0")
     return [
         Group(
             problem.id, rollouts[0].tokens.prompt_ids,
@@ -43,7 +43,7 @@ def sampled_groups(trainer: Trainer) -> list[Group]:
                 for i, r in enumerate(rollouts)
             ],
         )
-        for problem, rollouts in zip(problems, groups, strict=True)
+        for problem, (_, rollouts) in zip(problems, found, strict=True)
     ]
 
 

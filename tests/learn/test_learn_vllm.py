@@ -4,6 +4,8 @@ import json
 import os
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from tiny_model import make_tiny_model, teach
 
 pytest.importorskip("vllm", reason="vLLM is not installed: .ci/vllm makes an environment that has it")
 
+from dc_tools.core.errors import CannotRun
 from dc_tools.learn.recipe import Recipe
 from dc_tools.learn.trainer import Trainer
 from dc_tools.learn.vllm_sampler import VllmSampler
@@ -46,7 +49,7 @@ def test_weights_that_were_sent_are_those_that_are_sampled_from(model: Path) -> 
     sampler, trainer = VllmSampler(str(model), recipe, 1), Trainer(str(model), recipe, "cpu")
     prompt, sampling = Prompt("p", ({"role": "user", "content": "Print n plus 3."},)), Sampling(n=4, max_tokens=20)
     specs = join(trainer, sampler)
-    before = sampler.sample([prompt], sampling, "step-0")[0]
+    [(_, before)] = sampler.sample([prompt], sampling, "step-0")
     assert max(abs(a - b) for a, b in zip(trainer.probe(), sampler.probe(), strict=True)) < 1e-4
     with torch.no_grad():
         for parameter in trainer.policy.trainable():
@@ -55,10 +58,17 @@ def test_weights_that_were_sent_are_those_that_are_sampled_from(model: Path) -> 
     assert max(abs(a - b) for a, b in zip(mine, sampler.probe(), strict=True)) > 0.1
     send(trainer, specs, sampler)
     assert max(abs(a - b) for a, b in zip(mine, sampler.probe(), strict=True)) < 1e-4
-    after = sampler.sample([prompt], sampling, "step-1")[0]
+    [(_, after)] = sampler.sample([prompt], sampling, "step-1")
     assert [r.text for r in after] != [r.text for r in before]
     assert {r.model for r in after} == {"taught@step-1"}
-    sampler.engine.close()
+    is_busy = threading.Event()
+    with ThreadPoolExecutor() as threads:
+        threads.submit(sampler.engine.call, lambda llm: is_busy.wait())
+        asked = threads.submit(sampler.probe)
+        threads.submit(sampler.engine.close)
+        is_busy.set()
+        with pytest.raises(CannotRun, match="the engine was closed"):
+            asked.result(timeout=60)
 
 
 @pytest.mark.parametrize("staleness", [0, 1, 3])

@@ -15,6 +15,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -22,6 +23,7 @@ import torch
 from processes import end
 from tiny_model import examples, make_tiny_model, messages_of, teach
 
+from dc_tools.core.errors import CannotRun
 from dc_tools.core.records import Finish
 from dc_tools.rollout.chat import encode
 from dc_tools.rollout.engine import Prompt, Sample, Sampling, sample_seed
@@ -112,6 +114,29 @@ def test_a_prompt_without_room_is_an_error_and_leaves_its_neighbours_alone(engin
     groups = list(engine.generate([PROMPTS[0], long, PROMPTS[1]], Sampling(n=2, max_tokens=10)))
     assert [[s.finish is Finish.ERROR for s in group] for group in groups] == [[False] * 2, [True] * 2, [False] * 2]
     assert groups[1][0].error == f"the prompt has {len(groups[1][0].prompt_ids)} tokens, the context only 512"
+
+
+def test_what_is_done_is_there_while_others_are_under_way(engine: VllmEngine) -> None:
+    long = Prompt("long", ({"role": "user", "content": "n" * 2000},))
+    found = list(engine.generate_as_done([PROMPTS[0], long, PROMPTS[1]], Sampling(n=2, max_tokens=30)))
+    assert found[0][0] == 1  # it has no room, so it is done at once
+    assert sorted(place for place, _ in found) == [0, 1, 2]
+    assert all(len(samples) == 2 for _, samples in found)
+
+
+def test_a_prompt_that_is_refused_leaves_nothing_under_way(engine: VllmEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    ask, asked = engine._request, []
+
+    def refused(ids: list[int], params: Any) -> str:
+        asked.append(ids)
+        if len(asked) == 3:
+            raise ValueError("not this one")
+        return ask(ids, params)
+
+    monkeypatch.setattr(engine, "_request", refused)
+    with pytest.raises(CannotRun, match="refuses a prompt: not this one"):
+        list(engine.generate(PROMPTS[:1], Sampling(n=4, max_tokens=400, temperature=1.5)))
+    assert not engine.call(lambda llm: llm.llm_engine.has_unfinished_requests())
 
 
 def test_answers_that_nobody_waits_for_are_dropped(engine: VllmEngine) -> None:
