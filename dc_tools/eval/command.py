@@ -29,6 +29,7 @@ def main(
     minimums: Annotated[
         list[str] | None, _flag("--min", "Gate pass@1=0.5, for one file NAME:pass@1=0.5; exit 4 if missed. Repeatable.")
     ] = None,
+    compare: Annotated[bool, _flag("--compare", "Compare each further FILE with the first, by problem.")] = False,
     no_judge: Annotated[bool, _flag("--no-judge", "Leave rollouts without a verdict unjudged and unscored.")] = False,
     datasets: Annotated[str | None, _flag("--datasets", "FILE holds samples for humaneval or plain problems.")] = None,
     data: Annotated[str | None, _flag("--data", "Folder or file with the problems of --datasets.")] = None,
@@ -59,5 +60,6 @@ def main(
     want = wanted(
         k, group_by, asked(model, base_url, prompt_style, sampling), minimums=minimums or [], judge=not no_judge,
         format=format, dataset=datasets, data=data, samples_out=samples_out, report=report, runs=runs or [],
+        compare=compare,
     )
     evaluate(run, want)

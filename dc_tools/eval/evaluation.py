@@ -6,7 +6,7 @@ What happens to each line is in judging.py and tally.py; this file is the order 
 import contextlib
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from dc_tools.core.outputs import FLUSH_BYTES, sink_for
 from dc_tools.core.records import Line, Problem, encode
 from dc_tools.core.run import Run
 from dc_tools.eval.benchmarks import Benchmark, load
+from dc_tools.eval.compare import Comparison
 from dc_tools.eval.curves import read_curves
 from dc_tools.eval.gates import failures, parse_gates
 from dc_tools.eval.groups import GroupBy, parse_group_by
@@ -28,7 +29,7 @@ from dc_tools.eval.rows import Rows, row_names
 from dc_tools.eval.samples import matched
 from dc_tools.eval.sampling import Asked, sampled
 from dc_tools.eval.summary import Summary, parse_ks
-from dc_tools.eval.tables import all_tables, as_markdown, as_text
+from dc_tools.eval.tables import all_tables, as_markdown, as_text, comparison_table
 
 if TYPE_CHECKING:
     from dc_tools.sandbox.judge import JudgePool
@@ -53,6 +54,7 @@ class Wanted:
     samples_out: str | None
     report: str | None
     runs: list[str]
+    compare: bool
     asked: Asked | None
 
 
@@ -74,6 +76,8 @@ def evaluate(run: Run, want: Wanted) -> None:
 
     _check_targets(want)
     names = _rows_of(run, want)
+    if want.compare and len(set(names.values())) < 2:
+        raise UsageError("--compare wants two or more FILEs")
     gates = parse_gates(want.minimums, want.ks, list(dict.fromkeys(names.values())))
     curves = read_curves(want.runs)
     rows = Rows(list(dict.fromkeys(names.values())), want.ks)
@@ -84,10 +88,11 @@ def evaluate(run: Run, want: Wanted) -> None:
             _count(run, line, problem, rows, names[line.file], seen)
             keep(line)
     summaries = rows.summaries(want.group_by, run.options.seed)
+    comparisons = rows.comparisons(run.options.seed) if want.compare else {}
     if want.report and seen:
         title = ", ".join(summaries) if len(summaries) <= 3 else f"{len(summaries)} runs"
         write_atomic(Path(want.report), render(summaries, want.ks, seen, curves, title))
-    _tell(run, want, summaries)
+    _tell(run, want, summaries, comparisons)
     for text in failures(gates, summaries):
         run.fail_gate(text)
 
@@ -150,19 +155,27 @@ def _count(run: Run, line: Line, problem: Problem, rows: Rows, row: str, seen: R
         seen.add(row, problem)
 
 
-def _tell(run: Run, want: Wanted, summaries: Mapping[str, Summary]) -> None:
+def _tell(
+    run: Run, want: Wanted, summaries: Mapping[str, Summary], comparisons: Mapping[str, Comparison]
+) -> None:
     """The scores: tables for people on stderr, one object (or Markdown) as the output."""
     tables = all_tables(summaries, want.ks)
+    if comparisons:
+        tables.append(comparison_table(next(iter(summaries)), comparisons))
     run.say("pass@k with 95 % intervals over problems\n\n" + "\n\n".join(map(as_text, tables)) + "\n")
     for name, summary in summaries.items():
         for remark in _remarks(summary):
+            run.say(f"{name}: {remark}")
+    for name, comparison in comparisons.items():
+        for remark in _changes(comparison):
             run.say(f"{name}: {remark}")
     if want.format == "markdown":
         run.write_line(orjson.Fragment("\n\n".join(map(as_markdown, tables)).encode()))
     elif len(summaries) == 1:
         run.write_line({"schema": SCHEMA, **next(iter(summaries.values()))})
     else:
-        run.write_line({"schema": SCHEMA, "runs": summaries})
+        compared = {"comparisons": {name: asdict(each) for name, each in comparisons.items()}} if comparisons else {}
+        run.write_line({"schema": SCHEMA, "runs": summaries, **compared})
 
 
 def _remarks(summary: Summary) -> list[str]:
@@ -179,6 +192,19 @@ def _remarks(summary: Summary) -> list[str]:
         short = summary["problems"] - bare["count"] - summary[name]["n_problems"]
         said.append((short, f"problems with too few scored rollouts, not in {name}"))
     return [f"{text}: {count}" for count, text in said if count]
+
+
+def _changes(comparison: Comparison) -> list[str]:
+    """Which problems changed, and which were not compared, in words."""
+    said = [
+        ("better", [change.id for change in comparison.better]), ("worse", [change.id for change in comparison.worse]),
+        ("only in the first, not compared", comparison.only_first),
+        ("only here, not compared", comparison.only_second),
+    ]
+    return [
+        f"{text}: {len(ids)} ({', '.join(ids[:SHOWN_IDS])}{', ...' if len(ids) > SHOWN_IDS else ''})"
+        for text, ids in said if ids
+    ]
 
 
 @contextlib.contextmanager

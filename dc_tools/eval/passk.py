@@ -58,13 +58,18 @@ def estimate(values: Sequence[float], seed: int = 0, resamples: int = RESAMPLES)
 
 
 def bootstrap_interval(values: NDArray[np.float64], seed: int, resamples: int = RESAMPLES) -> tuple[float, float]:
-    """The 95 % percentile interval of the mean of `values` under resampling with replacement.
+    """The 95 % percentile interval of the mean of `values` under resampling with replacement."""
+    means = resampled_means(values, seed, resamples)
+    low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(low), float(high)
+
+
+def resampled_means(values: NDArray[np.float64], seed: int, resamples: int = RESAMPLES) -> NDArray[np.float64]:
+    """Means of as many values drawn with replacement.
 
     A resample is drawn as counts of the distinct values, which is the same distribution at a fraction of the work.
     """
     distinct, counts = np.unique(values, return_counts=True)
     size = len(values)
     drawn = np.random.default_rng(seed).multinomial(size, counts / size, size=resamples)
-    means = drawn @ distinct / size
-    low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return float(low), float(high)
+    return np.asarray(drawn @ distinct / size)

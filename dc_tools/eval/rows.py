@@ -6,6 +6,7 @@ from pathlib import Path
 
 from dc_tools.core.errors import BadLine, UsageError
 from dc_tools.core.records import Problem
+from dc_tools.eval.compare import Comparison, compare
 from dc_tools.eval.groups import GroupBy
 from dc_tools.eval.summary import Summary, summarize
 from dc_tools.eval.tally import Tally, tally
@@ -38,6 +39,11 @@ class Rows:
     def summaries(self, group_by: Sequence[GroupBy], seed: int) -> dict[str, Summary]:
         """The summary of each row."""
         return {name: summarize(tallies, self.ks, group_by, seed) for name, tallies in self.tallies.items()}
+
+    def comparisons(self, seed: int) -> dict[str, Comparison]:
+        """Each further row against the first. Errors: `UsageError`."""
+        (_, first), *others = self.tallies.items()
+        return {name: compare(first, tallies, seed) for name, tallies in others}
 
 
 def row_names(files: Sequence[str]) -> dict[str, str]:

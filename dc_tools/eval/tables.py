@@ -3,9 +3,12 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from dc_tools.core.records import Status
+from dc_tools.eval.compare import Comparison
 from dc_tools.eval.groups import GroupBy, easy_first
+from dc_tools.eval.passk import Estimate
 from dc_tools.eval.summary import Summary
 
+SMALL_P = 1e-4
 Table = list[list[str]]
 
 
@@ -46,12 +49,31 @@ def all_tables(rows: Mapping[str, Summary], ks: Sequence[int]) -> list[Table]:
     return [score_table(rows, ks), verdict_table(rows), *(table for _, table in group_tables(rows, ks))]
 
 
+def comparison_table(first: str, comparisons: Mapping[str, Comparison]) -> Table:
+    """One line per further run: its difference from the `first` one, and how likely that is by chance."""
+    head = ["run", "problems", f"pass@1 of {first}", "pass@1", "difference", "better", "worse", "p", "test"]
+    body = [
+        [
+            name, str(c.problems), percent(c.first), percent(c.second), _points(c.difference), str(len(c.better)),
+            str(len(c.worse)), f"{c.p:.4f}" if c.p >= SMALL_P else f"< {SMALL_P:g}", c.test,
+        ]
+        for name, c in comparisons.items()
+    ]
+    return [head, *body]
+
+
 def estimate_text(estimate: Summary) -> str:
     """`52.0 % [40.0, 64.0]`."""
     if estimate["value"] is None:
         return "-"
     interval = "" if estimate["low"] is None else f" [{100 * estimate['low']:.1f}, {100 * estimate['high']:.1f}]"
     return f"{100 * estimate['value']:.1f} %{interval}"
+
+
+def _points(difference: Estimate) -> str:
+    """`+4.0 [-1.0, 9.0]`, in percentage points."""
+    interval = "" if difference.low is None else f" [{100 * difference.low:+.1f}, {100 * (difference.high or 0):+.1f}]"
+    return f"{100 * (difference.value or 0):+.1f}{interval}"
 
 
 def percent(share: float | None) -> str:

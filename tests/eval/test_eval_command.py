@@ -201,3 +201,9 @@ def test_help_loads_nothing_heavy() -> None:
         "print([m for m in ('numpy', 'jinja2', 'torch', 'transformers') if m in sys.modules])"
     )
     assert run([sys.executable, "-c", code]).out.strip() == b"[]"
+
+
+def test_to_compare_one_file_is_a_usage_error() -> None:
+    done = dc_eval("--compare", stdin=lines({"id": "a", "rollouts": rollouts("AC")}))
+    assert (done.code, done.out) == (2, b"")
+    assert "--compare wants two or more FILEs" in done.err
