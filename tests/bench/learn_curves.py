@@ -1,11 +1,11 @@
 """Learning curves of a small model on two cores: rewards by step, and problems of templates that are never trained on.
 
-    python tests/bench/learn_curves.py MODEL [--tasks A B] [--seeds 3]
+    python tests/bench/learn_curves.py MODEL [--tasks A B] [--seeds 0 1 2]
 
-A: one integer in, 9 templates, 4 problems x 8 answers of at most 24 tokens, 10 steps. B: one or two integers, 15
-templates, 6 x 8 answers of at most 28 tokens, 25 steps, measured before, and every fifth step, on problems of 4 more
-templates. Both change all weights but the embeddings by AdamW with 2e-5; the problems' order and what is sampled depend
-on the seed.
+A: one integer in, 9 templates, 4 problems x 8 answers of at most 24 tokens, 10 steps. B: one or two integers in half of
+the problems each, 15 templates, 6 x 8 answers of at most 28 tokens, 25 steps, measured before, and every fifth step, on
+problems of 4 more templates, 2 of each kind. Both change all weights but the embeddings by AdamW with 2e-5; the
+problems' order and what is sampled depend on the seed.
 """
 
 import argparse
@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -34,12 +34,12 @@ ONE: dict[str, Meaning] = {
 TWO: dict[str, Meaning] = {
     "the sum of a and b": lambda a, b, k: a + b, "the product of a and b": lambda a, b, k: a * b,
     "a minus b": lambda a, b, k: a - b, "the larger of a and b": lambda a, b, k: max(a, b),
-    "the sum of their squares": lambda a, b, k: a**2 + b**2, "a plus b plus {k}": lambda a, b, k: a + b + k,
-}
-HELD_OUT: dict[str, Meaning] = {
     "b minus a": lambda a, b, k: b - a, "the smaller of a and b": lambda a, b, k: min(a, b),
-    "twice the sum of a and b": lambda a, b, k: 2 * (a + b), "a times b plus {k}": lambda a, b, k: a * b + k,
+    "the sum of their squares": lambda a, b, k: a**2 + b**2, "twice the sum of a and b": lambda a, b, k: 2 * (a + b),
+    "a plus b plus {k}": lambda a, b, k: a + b + k, "a times b plus {k}": lambda a, b, k: a * b + k,
 }
+HELD_OUT = ("the negative of n", "n minus {k}", "b minus a", "a times b plus {k}")
+"""Templates of B that are never learned from."""
 RECIPE = """
 prompt_style = "fenced"
 batch = {batch}
@@ -63,23 +63,30 @@ eval_group = 2
 class Task:
     """What is learned, and how long."""
 
-    templates: Mapping[str, Meaning]
+    templates: Sequence[Mapping[str, Meaning]]
+    """By kind; all kinds are as frequent."""
     batch: int
     tokens: int
     steps: int
-    held_out: Mapping[str, Meaning]
+    held_out: Sequence[Mapping[str, Meaning]] = ()
 
 
-TASKS = {"A": Task(ONE, 4, 24, 10, {}), "B": Task(ONE | TWO, 6, 28, 25, HELD_OUT)}
+def _by_kind(*, held_out: bool) -> list[dict[str, Meaning]]:
+    return [{words: each for words, each in kind.items() if (words in HELD_OUT) == held_out} for kind in (ONE, TWO)]
 
 
-def problems(path: Path, templates: Mapping[str, Meaning], count: int) -> Path:
+TASKS = {
+    "A": Task([ONE], 4, 24, 10), "B": Task(_by_kind(held_out=False), 6, 28, 25, _by_kind(held_out=True)),
+}
+
+
+def problems(path: Path, templates: Sequence[Mapping[str, Meaning]], count: int) -> Path:
     """So many problems, each of a template that is drawn, with a constant and five tests."""
     draw = random.Random(3)
     with path.open("wb") as file:
         for number in range(count):
-            words, meaning = draw.choice(list(templates.items()))
-            k, inputs = draw.randint(2, 9), 2 if words in TWO | HELD_OUT else 1
+            words, meaning = draw.choice(list(draw.choice(templates).items()))
+            k, inputs = draw.randint(2, 9), 2 if words in TWO else 1
             what = "two integers a and b from one line" if inputs == 2 else "an integer n"
             read = [[draw.randint(-50, 99) for _ in range(inputs)] for _ in range(5)]
             tests = [Test(" ".join(map(str, each)) + "\n", f"{meaning(*each, k)}\n") for each in read]
@@ -129,7 +136,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path)
     parser.add_argument("--tasks", nargs="+", choices=list(TASKS), default=list(TASKS))
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     given = parser.parse_args()
     for name in given.tasks:
         task = TASKS[name]
@@ -139,7 +146,7 @@ def main() -> None:
                 held_out = problems(folder / "held_out.jsonl", task.held_out, 48)
                 share = solved_before(given.model, held_out, task, folder)
                 before = f"0: {share:.2f}  "
-            for seed in range(given.seeds):
+            for seed in given.seeds:
                 rewards, measured, seconds = curve(given.model.resolve(), task, seed, folder)
                 said = " ".join(f"{each:.2f}" for each in rewards)
                 print(f"{name}, seed {seed}, {seconds:.0f} s: {said}", flush=True)
