@@ -9,8 +9,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from dc_tools.core.errors import missing_extra
+from dc_tools.core.extract import answer_of
 
-THINK_OPEN, THINK_CLOSE = "<think>", "</think>"
 _BOX = re.compile(r"\\(?:boxed|fbox)\s*\{")
 _SAID = re.compile(r"answer\s*(?:is|:)\W{0,20}?(-?\d[\d,.]*)", re.IGNORECASE)
 _WHOLE = re.compile(r"\$?\s*0*([0-9]{1,3})\s*\$?")
@@ -20,14 +20,11 @@ VERIFY_S = 5
 
 def final_answer(text: str) -> str | None:
     """What an answer gives as its result, as it is written there; None where it gives nothing, or is still thinking."""
-    if THINK_CLOSE in text:
-        text = text.rpartition(THINK_CLOSE)[2]
-    elif THINK_OPEN in text:
-        return None
-    boxes = list(_BOX.finditer(text))
+    answer = answer_of(text)
+    boxes = list(_BOX.finditer(answer))
     if boxes:
-        return _boxed(text[boxes[-1].end() :])
-    said = _SAID.findall(text)
+        return _boxed(answer[boxes[-1].end() :])
+    said = _SAID.findall(answer)
     return said[-1].rstrip(".,") if said else None
 
 

@@ -31,7 +31,7 @@ def main(
     ] = None,
     compare: Annotated[bool, _flag("--compare", "Compare each further FILE with the first, by problem.")] = False,
     no_judge: Annotated[bool, _flag("--no-judge", "Leave rollouts without a verdict unjudged and unscored.")] = False,
-    datasets: Annotated[str | None, _flag("--datasets", "FILE holds samples for humaneval or plain problems.")] = None,
+    datasets: Annotated[str | None, _flag("--datasets", "FILE holds samples for this benchmark.")] = None,
     data: Annotated[str | None, _flag("--data", "Folder or file with the problems of --datasets.")] = None,
     model: Annotated[str | None, _flag("--model", "Model to sample: a folder, URL, or name on --base-url.")] = None,
     base_url: Annotated[str | None, _flag("--base-url", "Server to sample from, as http://localhost:8000/v1.")] = None,

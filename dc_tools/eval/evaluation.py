@@ -30,6 +30,7 @@ from dc_tools.eval.samples import matched
 from dc_tools.eval.sampling import Asked, sampled
 from dc_tools.eval.summary import Summary, parse_ks
 from dc_tools.eval.tables import all_tables, as_markdown, as_text, comparison_table
+from dc_tools.rollout.prompts import render as render_problem
 
 if TYPE_CHECKING:
     from dc_tools.sandbox.judge import JudgePool
@@ -78,14 +79,15 @@ def evaluate(run: Run, want: Wanted) -> None:
     names = _rows_of(run, want)
     if want.compare and len(set(names.values())) < 2:
         raise UsageError("--compare wants two or more FILEs")
-    gates = parse_gates(want.minimums, want.ks, list(dict.fromkeys(names.values())))
+    gates = parse_gates(want.minimums, want.ks, list(dict.fromkeys(names.values())), has_benchmark=bool(want.dataset))
     curves = read_curves(want.runs)
     rows = Rows(list(dict.fromkeys(names.values())), want.ks)
     seen = ReportData(list(rows.tallies)) if want.report else None
     with JudgePool(run.options.workers) as pool, _kept(want.samples_out) as keep:
         benchmark = load(want.dataset, Path(want.data or ""), pool) if want.dataset else None
         for line, problem in _judged(run, want, benchmark, names, pool):
-            _count(run, line, problem, rows, names[line.file], seen)
+            further = benchmark.scores(problem, want.ks) if benchmark else {}
+            _count(run, line, problem, rows, names[line.file], seen, further)
             keep(line)
     summaries = rows.summaries(want.group_by, run.options.seed)
     comparisons = rows.comparisons(run.options.seed) if want.compare else {}
@@ -129,12 +131,13 @@ def _judged(
     else:
         items = run.read(Problem)
     if want.asked:
-        items = sampled(run, items, want.asked)
+        items = sampled(run, items, want.asked, benchmark.prompt if benchmark else render_problem)
     if not want.judge:
         yield from items
         return
     grader: Grader = benchmark.grader(pool) if benchmark else pool
-    judging = Judging(grader, IN_FLIGHT * run.options.workers)
+    reading = (benchmark.extract, benchmark.nothing) if benchmark else ()
+    judging = Judging(grader, IN_FLIGHT * run.options.workers, *reading)
     yield from judging.lines(items)
     run.add_faults(judging.faults)
 
@@ -145,9 +148,11 @@ def _asked_of(run: Run, benchmark: Benchmark) -> Iterator[Item]:
         yield Line(encode(problem), run.files[0], index + 1, index), problem
 
 
-def _count(run: Run, line: Line, problem: Problem, rows: Rows, row: str, seen: ReportData | None) -> None:
+def _count(
+    run: Run, line: Line, problem: Problem, rows: Rows, row: str, seen: ReportData | None, further: dict[str, float]
+) -> None:
     try:
-        rows.add(row, problem)
+        rows.add(row, problem, further)
     except BadLine as error:
         run.reject(line, error.error)
         return

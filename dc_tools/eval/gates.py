@@ -20,13 +20,18 @@ class Gate:
     row: str | None = None
 
 
-def parse_gates(texts: Sequence[str], ks: Sequence[int], rows: Sequence[str]) -> list[Gate]:
-    """`pass@1=0.5`, or `after:pass@1=0.5` for one of several rows. Errors: `UsageError`, before any work is done."""
+def parse_gates(
+    texts: Sequence[str], ks: Sequence[int], rows: Sequence[str], *, has_benchmark: bool = False
+) -> list[Gate]:
+    """`pass@1=0.5`, or `after:pass@1=0.5` for one of several rows. Errors: `UsageError`, before any work is done.
+
+    A benchmark may have further scores, as `base/pass@1` or `maj@8`; one that it has not holds no gate.
+    """
     gates = [_parse(text) for text in texts]
     for gate in gates:
         if gate.row is not None and gate.row not in rows:
             raise UsageError(f"--min {gate.row}:{gate.metric}: no such row; there is {', '.join(rows)}")
-        if gate.metric not in {f"pass@{k}" for k in ks}:
+        if gate.metric not in {f"pass@{k}" for k in ks} and not (has_benchmark and not gate.metric.startswith("pass@")):
             raise UsageError(f"--min {gate.metric}: not computed; name its k in --k")
     return gates
 
@@ -34,11 +39,17 @@ def parse_gates(texts: Sequence[str], ks: Sequence[int], rows: Sequence[str]) ->
 def failures(gates: Sequence[Gate], rows: Mapping[str, Summary]) -> list[str]:
     """In words, each gate that does not hold. A score that is unknown holds no gate."""
     return [
-        _in_words(gate, name, summary[gate.metric]["value"])
+        _in_words(gate, name, value)
         for gate in gates
         for name, summary in rows.items()
-        if gate.row in (None, name) and not _holds(gate, summary[gate.metric]["value"])
+        if gate.row in (None, name) and not _holds(gate, value := _value(gate.metric, summary))
     ]
+
+
+def _value(metric: str, summary: Summary) -> float | None:
+    found = summary.get(metric) or summary["scores"].get(metric) or {"value": None}
+    value: float | None = found["value"]
+    return value
 
 
 def _parse(text: str) -> Gate:

@@ -1,7 +1,7 @@
 """Verdicts for rollouts that have none. Lines come out in order, with many rollouts judged at the same time."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Protocol
@@ -37,8 +37,13 @@ class Judging:
     At most about `in_flight` rollouts are being judged ahead of the reader. `faults` counts the IE verdicts made.
     """
 
-    def __init__(self, grader: Grader, in_flight: int) -> None:
+    def __init__(
+        self, grader: Grader, in_flight: int, extract: Callable[[str], str | None] = extract_code,
+        nothing: str = NO_CODE,
+    ) -> None:
+        """`extract` finds in an answer what is judged; `nothing` is said where it finds nothing."""
         self.faults = 0
+        self._extract, self._nothing = extract, nothing
         self._grader = grader
         self._in_flight = in_flight
 
@@ -57,10 +62,10 @@ class Judging:
 
     def _start(self, line: Line, problem: Problem) -> _Pending:
         verdicts: dict[int, Future[Verdict]] = {}
-        same: dict[str | None, Future[Verdict]] = {None: _no_code(problem)}
+        same: dict[str | None, Future[Verdict]] = {None: _without(problem, self._nothing)}
         for index, rollout in enumerate(problem.rollouts):
             if rollout.verdict is None and rollout.finish is not Finish.ERROR:
-                rollout.code = extract_code(rollout.text) if rollout.code is None else rollout.code
+                rollout.code = self._extract(rollout.text) if rollout.code is None else rollout.code
                 if rollout.code is not None and rollout.code not in same:
                     same[rollout.code] = self._grader.submit(problem, rollout.code)
                 verdicts[index] = same[rollout.code]
@@ -76,9 +81,9 @@ class Judging:
         return pending.line, pending.problem
 
 
-def _no_code(problem: Problem) -> "Future[Verdict]":
+def _without(problem: Problem, nothing: str) -> "Future[Verdict]":
     settled: Future[Verdict] = Future()
-    settled.set_result(Verdict(Status.CE, passed=0, total=len(problem.tests), message=NO_CODE))
+    settled.set_result(Verdict(Status.CE, passed=0, total=len(problem.tests), message=nothing))
     return settled
 
 

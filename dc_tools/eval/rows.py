@@ -1,7 +1,7 @@
 """The rows of an evaluation: each input file is one, with its tallies and its summary."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from dc_tools.core.errors import BadLine, UsageError
@@ -23,8 +23,8 @@ class Rows:
         self.tallies: dict[str, list[Tally]] = {name: [] for name in names}
         self._seen: set[tuple[str, str]] = set()
 
-    def add(self, name: str, problem: Problem) -> None:
-        """Count one problem.
+    def add(self, name: str, problem: Problem, scores: Mapping[str, float] | None = None) -> None:
+        """Count one problem, with further scores that its benchmark gives.
 
         Errors: `BadLine` for an id that the row has already, `UsageError` for rollouts, but fewer than k.
         """
@@ -34,7 +34,9 @@ class Rows:
         if 0 < n < k:
             raise UsageError(f"pass@{k} needs n >= k rollouts of each problem: {problem.id} has n = {n}")
         self._seen.add((name, problem.id))
-        self.tallies[name].append(tally(problem))
+        counted = tally(problem)
+        counted.scores |= scores or {}
+        self.tallies[name].append(counted)
 
     def summaries(self, group_by: Sequence[GroupBy], seed: int) -> dict[str, Summary]:
         """The summary of each row."""

@@ -1,7 +1,7 @@
 """Rollouts sampled for an evaluation: each line's rollouts are replaced by `n` new ones of one model."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ from dc_tools.core.records import Finish, Line, Problem, Tokens
 from dc_tools.core.run import Run
 from dc_tools.eval.judging import Item
 from dc_tools.rollout.engine import Prompt, Sample, Sampling
-from dc_tools.rollout.prompts import PromptStyle, render
+from dc_tools.rollout.prompts import PromptStyle
 from dc_tools.rollout.stage import rollout_of
 
 if TYPE_CHECKING:
@@ -38,14 +38,16 @@ def asked(model: str | None, base_url: str | None, style: PromptStyle, sampling:
     return Asked(model, base_url, style, sampling)
 
 
-def sampled(run: Run, items: Iterator[Item], want: Asked) -> Iterator[Item]:
+def sampled(
+    run: Run, items: Iterator[Item], want: Asked, ask: Callable[[Problem, PromptStyle], Prompt]
+) -> Iterator[Item]:
     """Each line with new rollouts, in order; a line without a statement is rejected."""
     asking: deque[Item] = deque()
 
     def prompts() -> Iterator[Prompt]:
         for line, problem in items:
             try:
-                prompt = render(problem, want.style)
+                prompt = ask(problem, want.style)
             except BadLine as error:
                 run.reject(line, error.error)
                 continue

@@ -1,6 +1,6 @@
 """Scores of one run over problems, made from tallies: the object that dc-eval prints.
 
-Names in it are stable: `pass@K`, `groups`, `verdicts` and the counts below may be read by scripts.
+Names in it are stable: `pass@K`, `scores`, `groups`, `verdicts` and the counts below may be read by scripts.
 """
 
 from collections.abc import Sequence
@@ -32,7 +32,9 @@ def summarize(tallies: Sequence[Tally], ks: Sequence[int], group_by: Sequence[Gr
     """The summary of `tallies`: pass@k over the problems that have k rollouts left to score."""
     total = _scores(tallies, ks, seed)
     groups = {by.value: _group(tallies, by, ks, seed) for by in group_by}
-    return {**total, "groups": groups, **_counts(tallies)}
+    names = dict.fromkeys(name for each in tallies for name in each.scores)
+    further = {name: asdict(estimate([t.scores[name] for t in tallies if name in t.scores], seed)) for name in names}
+    return {**total, "scores": further, "groups": groups, **_counts(tallies)}
 
 
 def _scores(tallies: Sequence[Tally], ks: Sequence[int], seed: int) -> Summary:

@@ -44,9 +44,21 @@ def verdict_table(rows: Mapping[str, Summary]) -> Table:
     return [["run", *found], *([n, *(str(s["verdicts"].get(v, 0)) for v in found)] for n, s in rows.items())]
 
 
+def further_table(rows: Mapping[str, Summary]) -> Table | None:
+    """One line per row, one column per further score; None where there are none."""
+    names = list(dict.fromkeys(name for summary in rows.values() for name in summary["scores"]))
+    body = [
+        [name, *(estimate_text(s["scores"][each]) if each in s["scores"] else "-" for each in names)]
+        for name, s in rows.items()
+    ]
+    return [["run", *names], *body] if names else None
+
+
 def all_tables(rows: Mapping[str, Summary], ks: Sequence[int]) -> list[Table]:
     """Scores, verdicts and groups."""
-    return [score_table(rows, ks), verdict_table(rows), *(table for _, table in group_tables(rows, ks))]
+    further = further_table(rows)
+    groups = (table for _, table in group_tables(rows, ks))
+    return [score_table(rows, ks), *([further] if further else []), verdict_table(rows), *groups]
 
 
 def comparison_table(first: str, comparisons: Mapping[str, Comparison]) -> Table:

@@ -31,6 +31,8 @@ class Tally:
     tokens: int = 0
     with_tokens: int = 0
     """Rollouts whose response tokens are known, and those tokens in all."""
+    scores: dict[str, float] = field(default_factory=dict)
+    """Further scores that the benchmark gives, from 0 to 1."""
     groups: dict[GroupBy, list[str]] = field(default_factory=dict)
 
     @property

@@ -30,6 +30,7 @@ from dc_tools.core.records import (
     TestVerdict,
     Verdict,
 )
+from dc_tools.eval.benchmarks import Programs
 from dc_tools.eval.benchmarks.shapes import find_file, read_rows
 from dc_tools.eval.judging import Grader
 
@@ -63,7 +64,7 @@ def {name}(literal):
 """Glue for arguments that JSON would change (tuples, integer keys): they travel as a Python literal."""
 
 
-class HumanEval:
+class HumanEval(Programs):
     """The 164 problems, how a sample becomes a program, and the one special rule."""
 
     def __init__(self, problems: list[Problem]) -> None:

@@ -7,13 +7,14 @@ from dc_tools.core.errors import BadLine, CannotRun
 from dc_tools.core.extract import extract_code
 from dc_tools.core.lines import expand_inputs, read_lines
 from dc_tools.core.records import Problem
+from dc_tools.eval.benchmarks import Programs
 from dc_tools.eval.judging import Grader
 
 if TYPE_CHECKING:
     from dc_tools.sandbox.judge import JudgePool
 
 
-class Plain:
+class Plain(Programs):
     """Problems of a file, a folder of shards, or a folder with problems.jsonl."""
 
     def __init__(self, problems: list[Problem]) -> None:

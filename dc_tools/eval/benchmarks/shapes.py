@@ -1,10 +1,9 @@
 """Recognizing data files by the keys of their first row, so that a wrong file is named for what it is."""
 
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
-
-import orjson
 
 from dc_tools.core.errors import BadLine, CannotRun
 from dc_tools.core.lines import read_lines
@@ -24,6 +23,8 @@ _SHAPES: tuple[tuple[str, frozenset[str]], ...] = (
     ("dc/1 problems", frozenset({"id", "tests"})),
 )
 
+SUFFIXES = (".jsonl", ".jsonl.gz", ".jsonl.zst", ".json")
+
 
 def shape_of(keys: Sequence[str]) -> str | None:
     """The name of the format whose rows have these keys, or None."""
@@ -31,15 +32,15 @@ def shape_of(keys: Sequence[str]) -> str | None:
 
 
 def find_file(data: Path, stem: str) -> Path:
-    """`data` itself, or in a folder `stem`.jsonl, .jsonl.gz or .jsonl.zst. Errors: `CannotRun`."""
+    """`data` itself, or in a folder `stem` with one of SUFFIXES. Errors: `CannotRun`."""
     if data.is_file():
         return data
     if not data.is_dir():
         raise CannotRun(f"--data {data}: no such file or folder")
-    for suffix in (".jsonl", ".jsonl.gz", ".jsonl.zst"):
+    for suffix in SUFFIXES:
         if (data / f"{stem}{suffix}").is_file():
             return data / f"{stem}{suffix}"
-    raise CannotRun(f"--data {data}: there is no {stem}.jsonl, .jsonl.gz or .jsonl.zst in it")
+    raise CannotRun(f"--data {data}: there is no {stem}{' or '.join(SUFFIXES)} in it")
 
 
 def read_rows(file: Path, wanted: str) -> Iterator[dict[str, Any]]:
@@ -50,7 +51,7 @@ def read_rows(file: Path, wanted: str) -> Iterator[dict[str, Any]]:
         if shape_of(keys) != wanted:
             raise CannotRun(f"{file}:{line.number}: not {wanted} data: it {_looks(keys)}")
         empty = False
-        yield orjson.loads(line.raw)
+        yield json.loads(line.raw)  # orjson makes floats of integers beyond 64 bits
     if empty:
         raise CannotRun(f"{file}: no rows")
 
