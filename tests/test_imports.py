@@ -16,7 +16,7 @@ ROOMS = {
     "rollout": {"core"},
     "curate": {"core", "sandbox"},
     "learn": {"core", "sandbox", "rollout"},
-    "eval": {"core", "sandbox", "rollout"},
+    "eval": {"core", "sandbox", "rollout", "curate"},
     "finetune": {"core", "learn", "rollout"},
 }
 HOMES = {

@@ -33,6 +33,10 @@ def main(
     no_judge: Annotated[bool, _flag("--no-judge", "Leave rollouts without a verdict unjudged and unscored.")] = False,
     datasets: Annotated[str | None, _flag("--datasets", "FILE holds samples for this benchmark.")] = None,
     data: Annotated[str | None, _flag("--data", "Folder or file with the problems of --datasets.")] = None,
+    grader: Annotated[str | None, _flag("--grader", "For lcb: real, lcb (the original's), or real,lcb.")] = None,
+    extraction: Annotated[str | None, _flag("--extraction", "For lcb: last-block or lcb (the original's).")] = None,
+    start_date: Annotated[str | None, _flag("--start-date", "For lcb: first day, YYYY-MM-DD, of the window.")] = None,
+    end_date: Annotated[str | None, _flag("--end-date", "For lcb: last day of the window.")] = None,
     model: Annotated[str | None, _flag("--model", "Model to sample: a folder, URL, or name on --base-url.")] = None,
     base_url: Annotated[str | None, _flag("--base-url", "Server to sample from, as http://localhost:8000/v1.")] = None,
     n: Annotated[int, _flag("--n", "Rollouts a problem.", min=1)] = 1,
@@ -56,10 +60,12 @@ def main(
     from dc_tools.eval.sampling import asked
     from dc_tools.rollout.engine import Sampling
 
+    graders = tuple(grader.split(",")) if grader else None
+    options = {"graders": graders, "extraction": extraction, "start": start_date, "end": end_date}
     sampling = Sampling(n, temperature, top_p, max_tokens, run.options.seed)
     want = wanted(
         k, group_by, asked(model, base_url, prompt_style, sampling), minimums=minimums or [], judge=not no_judge,
         format=format, dataset=datasets, data=data, samples_out=samples_out, report=report, runs=runs or [],
-        compare=compare,
+        compare=compare, options={name: value for name, value in options.items() if value},
     )
     evaluate(run, want)

@@ -52,6 +52,8 @@ class Wanted:
     format: str
     dataset: str | None
     data: str | None
+    options: dict[str, Any]
+    """What the benchmark is asked for beside its data."""
     samples_out: str | None
     report: str | None
     runs: list[str]
@@ -68,6 +70,8 @@ def wanted(k: str, group_by: str, asked: Asked | None, **rest: Any) -> Wanted:
         raise UsageError(f"--format {rest['format']}: choose json or markdown")
     if (rest["dataset"] is None) != (rest["data"] is None):
         raise UsageError("--datasets NAME and --data DIR belong together")
+    if rest["options"] and rest["dataset"] != "lcb":
+        raise UsageError("--grader, --extraction, --start-date and --end-date are for --datasets lcb")
     return Wanted(ks=ks, group_by=parse_group_by(group_by), asked=asked, **rest)
 
 
@@ -84,7 +88,7 @@ def evaluate(run: Run, want: Wanted) -> None:
     rows = Rows(list(dict.fromkeys(names.values())), want.ks)
     seen = ReportData(list(rows.tallies)) if want.report else None
     with JudgePool(run.options.workers) as pool, _kept(want.samples_out) as keep:
-        benchmark = load(want.dataset, Path(want.data or ""), pool) if want.dataset else None
+        benchmark = load(want.dataset, Path(want.data or ""), pool, **want.options) if want.dataset else None
         for line, problem in _judged(run, want, benchmark, names, pool):
             further = benchmark.scores(problem, want.ks) if benchmark else {}
             _count(run, line, problem, rows, names[line.file], seen, further)

@@ -27,7 +27,7 @@ from dc_tools.sandbox.execution import (
 )
 from dc_tools.sandbox.levels import SAFE
 from dc_tools.sandbox.local import LocalWorker
-from dc_tools.sandbox.trial import NO_FOLDER, Rules, Trial, needs_folder, program_of
+from dc_tools.sandbox.trial import NO_FOLDER, Difference, Rules, Trial, needs_folder, program_of
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -89,9 +89,14 @@ class JudgePool:
             worker.close()
         self._all = []
 
-    def submit(self, problem: Problem, code: str, lang: str = PYTHON) -> "Future[Verdict]":
-        """Judge `code` on the problem's tests, in order, up to the first that fails. Waits while the queue is full."""
-        return self._submit(self._judge, problem, code, lang)
+    def submit(
+        self, problem: Problem, code: str, lang: str = PYTHON, difference: Difference | None = None
+    ) -> "Future[Verdict]":
+        """Judge `code` on the problem's tests, in order, up to the first that fails. Waits while the queue is full.
+
+        With a `difference` outputs are compared by it, and not by the problem's checker.
+        """
+        return self._submit(self._judge, problem, code, lang, difference)
 
     def judge(self, problem: Problem, code: str, lang: str = PYTHON) -> Verdict:
         """`submit`, and wait."""
@@ -128,10 +133,10 @@ class JudgePool:
         future.add_done_callback(lambda _: self._room.release())
         return future
 
-    def _judge(self, problem: Problem, code: str, lang: str) -> Verdict:
+    def _judge(self, problem: Problem, code: str, lang: str, difference: Difference | None) -> Verdict:
         if language(lang) is None:
             return _internal(f"programs in '{lang}' cannot be run here; python and cpp can", len(problem.tests))
-        trial = Trial(problem, code, lang, self.rules)
+        trial = Trial(problem, code, lang, self.rules, difference)
         if not trial.tests:
             return _internal("the problem has no tests", 0)
         lost: list[WorkerLost] = []

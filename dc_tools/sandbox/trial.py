@@ -28,6 +28,8 @@ NO_FOLDER = "files, custom checkers and compilers need a folder, which this back
 _NO_CALL = "a function test calls Python, not "
 Run = Callable[[Session, str], Execution | None]
 """How a session is asked for a run; the pool waits for its turn there."""
+Difference = Callable[[str, str], str | None]
+"""Of the expected output and the one that came: in words, why that is not right; None where it is."""
 
 
 class Select(StrEnum):
@@ -91,8 +93,11 @@ def rules_of(
 class Trial:
     """The judging of one program; what is known of it survives the loss of a worker."""
 
-    def __init__(self, problem: Problem, code: str, lang: str, rules: Rules) -> None:
-        self.rules, self.problem = rules, problem
+    def __init__(
+        self, problem: Problem, code: str, lang: str, rules: Rules, difference: Difference | None = None
+    ) -> None:
+        """With a `difference`, that decides, on processes of their own."""
+        self.rules, self.problem, self.difference = rules, problem, difference
         self.tests = rules.chosen(problem.tests)
         self.program = program_of(problem, code, lang, rules)
         self.found: list[TestVerdict] = []
@@ -100,7 +105,8 @@ class Trial:
         self._is_refused = False
         self._unconfirmed: list[int] = []
         self._may_be_fast = (
-            not rules.isolate and problem.checker.type is not CheckerType.CUSTOM and language(lang) == PYTHON
+            not rules.isolate and not difference and language(lang) == PYTHON
+            and problem.checker.type is not CheckerType.CUSTOM
             and not UNLIKELY_FAST.search(self.program.code.encode("utf-8", "surrogatepass"))
         )
 
@@ -200,6 +206,8 @@ class Trial:
         return TestVerdict(status=Status(status), message=message, time_s=run.time_s, memory_mb=run.memory_mb)
 
     def _difference(self, test: Test, output: str) -> str | None:
+        if self.difference:
+            return self.difference(test.output, output)
         is_value = self.problem.mode is Mode.FUNCTION
         if self.rules.compare is Compare.LCB:
             return (lcb_value_difference if is_value else lcb_difference)(test.output, output)

@@ -15,7 +15,7 @@ from dc_tools.rollout.prompts import PromptStyle, render
 if TYPE_CHECKING:
     from dc_tools.sandbox.judge import JudgePool
 
-MODULES = {"humaneval": "humaneval", "humaneval+": "humaneval_plus", "plain": "plain", "aime": "aime"}
+MODULES = {"humaneval": "humaneval", "humaneval+": "humaneval_plus", "plain": "plain", "aime": "aime", "lcb": "lcb"}
 
 
 class Benchmark(Protocol):
@@ -64,9 +64,12 @@ class Programs:
         return {}
 
 
-def load(name: str, data: Path, pool: "JudgePool") -> Benchmark:
-    """Read the benchmark called `name` from a folder or file. Errors: `UsageError`, `CannotRun`."""
+def load(name: str, data: Path, pool: "JudgePool", **options: Any) -> Benchmark:
+    """Read the benchmark called `name`, with options that it takes, from a folder or file.
+
+    Errors: `UsageError`, `CannotRun`.
+    """
     if name not in MODULES:
         raise UsageError(f"--datasets {name}: choose from {', '.join(MODULES)}")
-    benchmark: Benchmark = import_module(f"dc_tools.eval.benchmarks.{MODULES[name]}").read(data, pool)
+    benchmark: Benchmark = import_module(f"dc_tools.eval.benchmarks.{MODULES[name]}").read(data, pool, **options)
     return benchmark
