@@ -15,6 +15,8 @@ from typing import Generic, TypeVar
 
 from dc_tools.core.errors import CannotRun, DcError
 
+STUCK_S = 1.0
+"""A pool that lost a worker and has not ended within this time is stuck."""
 A = TypeVar("A")
 B = TypeVar("B")
 
@@ -84,7 +86,7 @@ class Workers:
 
     def __exit__(self, *_: object) -> None:
         if self._pool:
-            self._pool.shutdown(wait=True, cancel_futures=True)
+            _end(self._pool)
 
     def map(self, function: Callable[[A], B], items: Iterable[A]) -> Iterator[B]:
         """`function` over `items` in order; a picklable function, exceptions raised at their item's turn."""
@@ -108,6 +110,17 @@ def ordered_map(
     """`Workers.map` for one list of items."""
     with Workers(workers, ahead=ahead) as started:
         yield from started.map(function, items)
+
+
+def _end(pool: ProcessPoolExecutor) -> None:
+    """`pool.shutdown`, which before Python 3.11.5 waits for ever where a worker was lost while the pool was writing to
+    the full pipe that now nobody reads (gh-94777). Without a reader, writing fails."""
+    manager, queue = getattr(pool, "_executor_manager_thread", None), getattr(pool, "_call_queue", None)
+    pool.shutdown(wait=False, cancel_futures=True)
+    while manager is not None and manager.is_alive():
+        manager.join(STUCK_S)
+        if pool._broken and manager.is_alive() and queue is not None and not queue._reader.closed:
+            queue._reader.close()
 
 
 def _submit(pool: ProcessPoolExecutor, function: Callable[[A], B], item: A) -> "Future[B]":

@@ -51,6 +51,19 @@ def test_a_worker_that_is_killed_ends_the_run_with_a_clear_error():
         list(ordered_map(die_at_three, range(20), 2))
 
 
+def die_in_time(item: tuple[int, bytes]) -> int:
+    if item[0] == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return item[0]
+
+
+@pytest.mark.timeout(60)
+def test_a_worker_that_is_killed_while_its_pipe_is_full_ends_the_run_as_well():
+    more_than_a_pipe_holds = b"x" * 3_000_000
+    with pytest.raises(CannotRun, match="a worker process died"):
+        list(ordered_map(die_in_time, ((number, more_than_a_pipe_holds) for number in range(40)), 2))
+
+
 def test_it_reads_no_further_ahead_than_its_bound():
     taken = 0
 
