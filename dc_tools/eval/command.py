@@ -37,6 +37,9 @@ def main(
     extraction: Annotated[str | None, _flag("--extraction", "For lcb: last-block or lcb (the original's).")] = None,
     start_date: Annotated[str | None, _flag("--start-date", "For lcb: first day, YYYY-MM-DD, of the window.")] = None,
     end_date: Annotated[str | None, _flag("--end-date", "For lcb: last day of the window.")] = None,
+    contests: Annotated[str | None, _flag("--contests", "For codeforces: file of contests, or the API's URL.")] = None,
+    users: Annotated[str | None, _flag("--users", "For codeforces: table of ratings, for the percentile.")] = None,
+    method: Annotated[str | None, _flag("--method", "For codeforces: codeelo or official.")] = None,
     model: Annotated[str | None, _flag("--model", "Model to sample: a folder, URL, or name on --base-url.")] = None,
     base_url: Annotated[str | None, _flag("--base-url", "Server to sample from, as http://localhost:8000/v1.")] = None,
     n: Annotated[int, _flag("--n", "Rollouts a problem.", min=1)] = 1,
@@ -60,8 +63,10 @@ def main(
     from dc_tools.eval.sampling import asked
     from dc_tools.rollout.engine import Sampling
 
-    graders = tuple(grader.split(",")) if grader else None
-    options = {"graders": graders, "extraction": extraction, "start": start_date, "end": end_date}
+    options = {
+        "grader": grader, "extraction": extraction, "start_date": start_date, "end_date": end_date,
+        "contests": contests, "users": users, "method": method,
+    }
     sampling = Sampling(n, temperature, top_p, max_tokens, run.options.seed)
     want = wanted(
         k, group_by, asked(model, base_url, prompt_style, sampling), minimums=minimums or [], judge=not no_judge,

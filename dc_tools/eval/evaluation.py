@@ -41,6 +41,12 @@ IN_FLIGHT = 8
 """Rollouts being judged ahead of the reader, per worker."""
 
 
+OPTIONS = {
+    "lcb": ("grader", "extraction", "start_date", "end_date"), "codeforces": ("contests", "users", "method"),
+}
+"""Of benchmarks, by flag."""
+
+
 @dataclass(frozen=True)
 class Wanted:
     """What the flags ask for, parsed; `asked` is None where no model is sampled."""
@@ -70,8 +76,10 @@ def wanted(k: str, group_by: str, asked: Asked | None, **rest: Any) -> Wanted:
         raise UsageError(f"--format {rest['format']}: choose json or markdown")
     if (rest["dataset"] is None) != (rest["data"] is None):
         raise UsageError("--datasets NAME and --data DIR belong together")
-    if rest["options"] and rest["dataset"] != "lcb":
-        raise UsageError("--grader, --extraction, --start-date and --end-date are for --datasets lcb")
+    for flag, names in OPTIONS.items():
+        given = sorted(set(names) & set(rest["options"]))
+        if given and rest["dataset"] != flag:
+            raise UsageError(f"--{given[0].replace('_', '-')} is for --datasets {flag}")
     return Wanted(ks=ks, group_by=parse_group_by(group_by), asked=asked, **rest)
 
 
@@ -94,6 +102,10 @@ def evaluate(run: Run, want: Wanted) -> None:
             _count(run, line, problem, rows, names[line.file], seen, further)
             keep(line)
     summaries = rows.summaries(want.group_by, run.options.seed)
+    for name, summary in summaries.items():
+        found = benchmark.overall(rows.tallies[name], run.options.seed) if benchmark else {}
+        summary["scores"] |= found.pop("scores", {})
+        summary |= found
     comparisons = rows.comparisons(run.options.seed) if want.compare else {}
     if want.report and seen:
         title = ", ".join(summaries) if len(summaries) <= 3 else f"{len(summaries)} runs"

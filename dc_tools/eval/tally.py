@@ -31,6 +31,8 @@ class Tally:
     tokens: int = 0
     with_tokens: int = 0
     """Rollouts whose response tokens are known, and those tokens in all."""
+    attempts: list[bool] = field(default_factory=list)
+    """Of the `n`, in order, whether each passed."""
     scores: dict[str, float] = field(default_factory=dict)
     """Further scores that the benchmark gives, from 0 to 1."""
     groups: dict[GroupBy, list[str]] = field(default_factory=dict)
@@ -68,9 +70,15 @@ def _count(found: Tally, rollout: Rollout) -> None:
     found.no_code += missing
     if rollout.verdict is not None:
         found.verdicts[rollout.verdict.status] += 1
-        found.n += rollout.verdict.status is not Status.IE
-        found.c += rollout.verdict.status is Status.AC
+        if rollout.verdict.status is not Status.IE:
+            _score(found, passed=rollout.verdict.status is Status.AC)
     elif missing:
-        found.n += 1
+        _score(found, passed=False)
     else:
         found.unjudged += 1
+
+
+def _score(found: Tally, *, passed: bool) -> None:
+    found.n += 1
+    found.c += passed
+    found.attempts.append(passed)

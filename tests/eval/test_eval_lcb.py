@@ -48,7 +48,7 @@ def problem_of(case: dict) -> Problem:
 @pytest.mark.parametrize("case", cases("grader"), ids=lambda case: case["name"])
 def test_the_original_grader_and_the_right_one_say_what_they_are_known_to_say(pool: JudgePool, case: dict) -> None:
     problem = problem_of(case)
-    benchmark = LiveCodeBench([problem], Options(graders=("real", "lcb")))
+    benchmark = LiveCodeBench([problem], Options(grader="real,lcb"))
     verdict = benchmark.grader(pool).submit(problem, case["code"]).result()
     original = verdict.others[0]
     assert (original.status is Status.AC) == case["lcb_passed"]
@@ -84,7 +84,7 @@ SUM = Problem("sum", [Test("3\n1 2 3\n", "6\n"), Test("2\n5 5\n", "10\n")], limi
     ],
 )
 def test_what_the_original_makes_of_a_way_to_read_and_write(pool: JudgePool, code: str, status: Status) -> None:
-    grader = LiveCodeBench([SUM], Options(graders=("lcb",))).grader(pool)
+    grader = LiveCodeBench([SUM], Options(grader="lcb")).grader(pool)
     found = grader.submit(SUM, code).result()
     assert found.status is status, found.message
 
@@ -140,9 +140,9 @@ def written(tmp_path: Path, *rows: dict[str, str]) -> Path:
 def test_rows_of_the_window_are_read(tmp_path: Path, pool: JudgePool) -> None:
     data = written(tmp_path, row(), row(question_id="2_A", contest_date="2025-01-01"))
     assert [p.id for p in read(data, pool).problems] == ["livecodebench/1_A", "livecodebench/2_A"]
-    assert [p.id for p in read(data, pool, end="2024-12-31").problems] == ["livecodebench/1_A"]
+    assert [p.id for p in read(data, pool, end_date="2024-12-31").problems] == ["livecodebench/1_A"]
     with pytest.raises(CannotRun, match="no problems in the window"):
-        read(data, pool, start="2026-01-01")
+        read(data, pool, start_date="2026-01-01")
 
 
 def test_a_row_that_cannot_be_used_is_said(tmp_path: Path, pool: JudgePool) -> None:
@@ -155,9 +155,10 @@ def test_a_row_that_cannot_be_used_is_said(tmp_path: Path, pool: JudgePool) -> N
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"graders": ("real", "mine")}, "--grader mine"), ({"extraction": "all"}, "--extraction all"),
-        ({"start": "2025-01-01", "end": "2024-01-01"}, "--start-date 2025-01-01 is after"),
-        ({"start": "20240801"}, "--start-date 20240801: a day"), ({"end": "2024-8-1"}, "--end-date 2024-8-1: a day"),
+        ({"grader": "real,mine"}, "--grader real,mine"), ({"extraction": "all"}, "--extraction all"),
+        ({"start_date": "2025-01-01", "end_date": "2024-01-01"}, "--start-date 2025-01-01 is after"),
+        ({"start_date": "20240801"}, "--start-date 20240801: a day"),
+        ({"end_date": "2024-8-1"}, "--end-date 2024-8-1: a day"),
     ],
 )
 def test_options_that_cannot_be_are_refused(options: dict, says: str) -> None:
@@ -179,4 +180,4 @@ def test_the_command_scores_samples_by_both_graders(tmp_path: Path) -> None:
 
 def test_its_options_are_refused_for_other_benchmarks(tmp_path: Path) -> None:
     done = run([BIN / "dc-eval", "--datasets", "aime", "--data", tmp_path, "--grader", "lcb"], b"")
-    assert done.code == 2 and "are for --datasets lcb" in done.err
+    assert done.code == 2 and "--grader is for --datasets lcb" in done.err

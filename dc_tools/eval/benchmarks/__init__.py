@@ -9,13 +9,17 @@ from dc_tools.core.errors import UsageError
 from dc_tools.core.extract import extract_code
 from dc_tools.core.records import Problem
 from dc_tools.eval.judging import NO_CODE, Grader
+from dc_tools.eval.tally import Tally
 from dc_tools.rollout.engine import Prompt
 from dc_tools.rollout.prompts import PromptStyle, render
 
 if TYPE_CHECKING:
     from dc_tools.sandbox.judge import JudgePool
 
-MODULES = {"humaneval": "humaneval", "humaneval+": "humaneval_plus", "plain": "plain", "aime": "aime", "lcb": "lcb"}
+MODULES = {
+    "humaneval": "humaneval", "humaneval+": "humaneval_plus", "lcb": "lcb", "codeforces": "codeforces", "aime": "aime",
+    "plain": "plain",
+}
 
 
 class Benchmark(Protocol):
@@ -45,6 +49,10 @@ class Benchmark(Protocol):
         """Further scores of a judged problem, by name; each from 0 to 1."""
         ...
 
+    def overall(self, tallies: Sequence[Tally], seed: int) -> dict[str, Any]:
+        """What all problems together come to, besides means; what is under `scores` joins the further scores."""
+        ...
+
 
 class Programs:
     """What benchmarks of programs have in common."""
@@ -61,6 +69,10 @@ class Programs:
 
     def scores(self, problem: Problem, ks: Sequence[int]) -> dict[str, float]:
         """None."""
+        return {}
+
+    def overall(self, tallies: Sequence[Tally], seed: int) -> dict[str, Any]:
+        """Nothing."""
         return {}
 
 

@@ -15,6 +15,7 @@ from dc_tools.core.records import Finish, Problem, Source, Status, Test, Verdict
 from dc_tools.eval.answers import final_answer, majority, verified, whole_number
 from dc_tools.eval.benchmarks.shapes import find_file, read_rows
 from dc_tools.eval.judging import Grader
+from dc_tools.eval.tally import Tally
 from dc_tools.rollout.engine import Prompt
 from dc_tools.rollout.prompts import PromptStyle
 
@@ -61,6 +62,10 @@ class Aime:
         if self._has_second_opinion:
             found["math-verify/pass@1"] = sum(verified(rollout.text, gold) for rollout in answered) / len(answered)
         return found
+
+    def overall(self, tallies: Sequence[Tally], seed: int) -> dict[str, Any]:
+        """Nothing."""
+        return {}
 
 
 def read(data: Path, pool: "JudgePool") -> Aime:

@@ -41,23 +41,28 @@ FENCE = "```"
 class Options:
     """What of the benchmark, and by whose rules."""
 
-    graders: tuple[str, ...] = (REAL,)
+    grader: str = REAL
     extraction: str = LAST_BLOCK
-    start: str = ""
+    start_date: str = ""
     """The first day, YYYY-MM-DD, and the last one; both belong to the window."""
-    end: str = ""
+    end_date: str = ""
+
+    @property
+    def graders(self) -> list[str]:
+        """The first one gives the verdict."""
+        return self.grader.split(",")
 
     def __post_init__(self) -> None:
         for grader in self.graders:
             if grader not in (REAL, LCB):
-                raise UsageError(f"--grader {grader}: real, lcb, or both with a comma between")
+                raise UsageError(f"--grader {self.grader}: real, lcb, or both with a comma between")
         if self.extraction not in (LAST_BLOCK, LCB):
             raise UsageError(f"--extraction {self.extraction}: last-block or lcb")
-        for flag, day in (("--start-date", self.start), ("--end-date", self.end)):
+        for flag, day in (("--start-date", self.start_date), ("--end-date", self.end_date)):
             if day and not _is_day(day):
                 raise UsageError(f"{flag} {day}: a day as 2024-08-01")
-        if self.start and self.end and self.start > self.end:
-            raise UsageError(f"--start-date {self.start} is after --end-date {self.end}")
+        if self.start_date and self.end_date and self.start_date > self.end_date:
+            raise UsageError(f"--start-date {self.start_date} is after --end-date {self.end_date}")
 
 
 def _is_day(text: str) -> bool:
@@ -129,7 +134,7 @@ def read(data: Path, pool: "JudgePool", **given: Any) -> LiveCodeBench:
             raise CannotRun(f"{line.file}:{line.number}: not a row of LiveCodeBench: {error}") from error
         if not isinstance(made, Draft):
             raise CannotRun(f"{line.file}:{line.number}: {made.reason}: {made.detail}")
-        if in_window(made.problem.source.date, options.start, options.end):
+        if in_window(made.problem.source.date, options.start_date, options.end_date):
             problems.append(made.problem)
     if not problems:
         raise CannotRun(f"{data}: no problems in the window")
