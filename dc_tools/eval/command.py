@@ -25,7 +25,7 @@ def _flag(name: str, text: str, **more: Any) -> Any:
 def main(
     run: Run,
     k: Annotated[str, _flag("--k", "The k of pass@k, with commas: 1,5.")] = "1",
-    group_by: Annotated[str, _flag("--group-by", "Of difficulty, source, tag, month.")] = "difficulty,source",
+    group_by: Annotated[str, _flag("--group-by", "Of difficulty, source, platform, tag, month.")] = "difficulty,source",
     minimums: Annotated[
         list[str] | None, _flag("--min", "Gate pass@1=0.5, for one file NAME:pass@1=0.5; exit 4 if missed. Repeatable.")
     ] = None,

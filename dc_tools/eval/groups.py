@@ -15,6 +15,8 @@ class GroupBy(StrEnum):
     DIFFICULTY = "difficulty"
     SOURCE = "source"
     TAG = "tag"
+    PLATFORM = "platform"
+    """The site that the problem is from, as LiveCodeBench names it."""
     MONTH = "month"
     """The month in which the problem was published."""
 
@@ -26,6 +28,8 @@ def labels(problem: Problem, by: GroupBy) -> list[str]:
             return [problem.difficulty or UNKNOWN]
         case GroupBy.SOURCE:
             return [problem.source.dataset or UNKNOWN]
+        case GroupBy.PLATFORM:
+            return [str(problem.meta.get("platform") or UNKNOWN)]
         case GroupBy.TAG:
             return sorted(set(problem.tags)) or [UNKNOWN]
         case GroupBy.MONTH:

