@@ -32,6 +32,7 @@ def main(
     compare: Annotated[bool, _flag("--compare", "Compare each further FILE with the first, by problem.")] = False,
     no_judge: Annotated[bool, _flag("--no-judge", "Leave rollouts without a verdict unjudged and unscored.")] = False,
     datasets: Annotated[str | None, _flag("--datasets", "FILE holds samples for this benchmark.")] = None,
+    partial: Annotated[bool, _flag("--partial", "Score samples that leave problems of --datasets out.")] = False,
     data: Annotated[str | None, _flag("--data", "Folder or file with the problems of --datasets.")] = None,
     grader: Annotated[str | None, _flag("--grader", "For lcb: real, lcb (the original's), or real,lcb.")] = None,
     extraction: Annotated[str | None, _flag("--extraction", "For lcb: last-block or lcb (the original's).")] = None,
@@ -71,6 +72,6 @@ def main(
     want = wanted(
         k, group_by, asked(model, base_url, prompt_style, sampling), minimums=minimums or [], judge=not no_judge,
         format=format, dataset=datasets, data=data, samples_out=samples_out, report=report, runs=runs or [],
-        compare=compare, options={name: value for name, value in options.items() if value},
+        compare=compare, partial=partial, options={name: value for name, value in options.items() if value},
     )
     evaluate(run, want)

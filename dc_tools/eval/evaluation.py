@@ -64,6 +64,7 @@ class Wanted:
     report: str | None
     runs: list[str]
     compare: bool
+    partial: bool
     asked: Asked | None
 
 
@@ -143,7 +144,7 @@ def _judged(
     if benchmark and want.asked:
         items = _asked_of(run, benchmark)
     elif benchmark:
-        items = matched(run, run.read_raw(), benchmark, names)
+        items = matched(run, run.read_raw(), benchmark, names, partial=want.partial)
     else:
         items = run.read(Problem)
     if want.asked:

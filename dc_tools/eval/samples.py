@@ -9,20 +9,25 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import orjson
 
-from dc_tools.core.errors import BadLine
+from dc_tools.core.errors import BadLine, UsageError
 from dc_tools.core.records import Line, Problem, Rollout, encode
 from dc_tools.core.run import Run
 from dc_tools.eval.benchmarks import Benchmark
 from dc_tools.eval.judging import Item
 
+SHOWN = 3
 NAME_KEYS = ("task_id", "question_id", "id")
 PROGRAM_KEYS = ("completion", "solution", "code")
 
 
-def matched(run: Run, lines: Iterable[Line], benchmark: Benchmark, rows: Mapping[str, str]) -> Iterator[Item]:
+def matched(
+    run: Run, lines: Iterable[Line], benchmark: Benchmark, rows: Mapping[str, str], *, partial: bool
+) -> Iterator[Item]:
     """For each row all problems of the benchmark in their order, each with its samples (perhaps none).
 
     Lines that are no sample or name an unknown problem are rejected. All samples are held in memory.
+
+    Errors: `UsageError` where problems have no sample, unless `partial`.
     """
     problems = {problem.source.native_id: problem for problem in benchmark.problems if problem.source.native_id}
     problems |= {problem.id: problem for problem in benchmark.problems}
@@ -37,9 +42,19 @@ def matched(run: Run, lines: Iterable[Line], benchmark: Benchmark, rows: Mapping
     files: dict[str, str] = {}
     for file, row in rows.items():
         files.setdefault(row, file)
+    for row in files if not partial else ():
+        _check_complete(row, benchmark, found.get(row, {}))
     for row, file in files.items():
         for index, problem in enumerate(benchmark.problems):
             yield _item(problem, found.get(row, {}).get(problem.id, []), file, index)
+
+
+def _check_complete(row: str, benchmark: Benchmark, found: Mapping[str, list[Rollout]]) -> None:
+    missing = [problem.id for problem in benchmark.problems if problem.id not in found]
+    if missing:
+        shown = ", ".join(missing[:SHOWN]) + (", ..." if len(missing) > SHOWN else "")
+        count = f"{len(missing)} of {len(benchmark.problems)}"
+        raise UsageError(f"{row}: {count} problems have no sample ({shown}); --partial scores the others")
 
 
 def _rollouts(line: Line, benchmark: Benchmark, problems: Mapping[str, Problem]) -> tuple[Problem, list[Rollout]]:

@@ -128,7 +128,7 @@ def test_samples_are_matched_to_plain_problems(tmp_path: Path) -> None:
         tmp_path, {"task_id": "a", "completion": f"Here:\n```python\n{SQUARE}\n```"}, {"id": "a", "code": "print(9)"},
         {"task_id": "zz", "completion": "x"}, {"task_id": "a"},
     )
-    done = dc_eval(file, "--datasets", "plain", "--data", tmp_path)
+    done = dc_eval(file, "--datasets", "plain", "--data", tmp_path, "--partial")
     assert done.code == 1
     assert "samples.jsonl:3: no problem 'zz' among the 2 of the data" in done.err
     assert "samples.jsonl:4: a sample needs task_id and the text of one of completion, solution, code" in done.err
@@ -146,7 +146,7 @@ def test_humaneval_samples_are_judged(tmp_path: Path) -> None:
     given[3]["completion"] = "    return None\n"
     given[4] = {"task_id": rows[4]["task_id"], "solution": rows[4]["prompt"] + rows[4]["canonical_solution"]}
     done = dc_eval(
-        samples(tmp_path, *given), "--datasets", "humaneval", "--data", DATA, "--format", "json", "-o", tmp_path / "out"
+        samples(tmp_path, *given), "--datasets", "humaneval", "--data", DATA, "--partial", "-o", tmp_path / "out"
     )
     assert done.code == 0, done.err
     found = json.loads((tmp_path / "out").read_bytes())
@@ -207,3 +207,11 @@ def test_to_compare_one_file_is_a_usage_error() -> None:
     done = dc_eval("--compare", stdin=lines({"id": "a", "rollouts": rollouts("AC")}))
     assert (done.code, done.out) == (2, b"")
     assert "--compare wants two or more FILEs" in done.err
+
+
+def test_samples_that_leave_problems_out_are_refused_before_anything_is_judged(tmp_path: Path) -> None:
+    (tmp_path / "problems.jsonl").write_bytes(lines(*({"id": name} for name in "abcde")))
+    file = samples(tmp_path, {"task_id": "b", "solution": SQUARE})
+    done = dc_eval(file, "--datasets", "plain", "--data", tmp_path)
+    assert (done.code, done.out) == (2, b"")
+    assert "samples: 4 of 5 problems have no sample (a, c, d, ...); --partial scores the others" in done.err
