@@ -51,7 +51,7 @@ def main(
     samples_out: Annotated[str | None, _flag("--samples-out", "File for the judged lines.")] = None,
     report: Annotated[str | None, _flag("--report", "HTML file with tables, curves and a viewer.")] = None,
     runs: Annotated[list[str] | None, _flag("--run", "Training run whose curves go into --report. Repeatable.")] = None,
-    format: Annotated[str, _flag("--format", "json or markdown.")] = "json",
+    format: Annotated[str, _flag("--format", "json, markdown or latex.")] = "json",
 ) -> None:
     """Score rollouts: pass@k with intervals, by group, with gates and a report.
 

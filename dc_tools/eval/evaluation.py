@@ -29,7 +29,7 @@ from dc_tools.eval.rows import Rows, row_names
 from dc_tools.eval.samples import matched
 from dc_tools.eval.sampling import Asked, sampled
 from dc_tools.eval.summary import Summary, parse_ks
-from dc_tools.eval.tables import all_tables, as_markdown, as_text, comparison_table
+from dc_tools.eval.tables import all_tables, as_latex, as_markdown, as_text, comparison_table
 from dc_tools.rollout.prompts import render as render_problem
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ IN_FLIGHT = 8
 """Rollouts being judged ahead of the reader, per worker."""
 
 
+FORMATS = {"markdown": as_markdown, "latex": as_latex}
 OPTIONS = {
     "lcb": ("grader", "extraction", "start_date", "end_date"), "codeforces": ("contests", "users", "method"),
 }
@@ -73,8 +74,8 @@ def wanted(k: str, group_by: str, asked: Asked | None, **rest: Any) -> Wanted:
     ks = parse_ks(k)
     if asked and asked.sampling.n < max(ks):
         raise UsageError(f"pass@{max(ks)} needs n >= k: --n is {asked.sampling.n}")
-    if rest["format"] not in ("json", "markdown"):
-        raise UsageError(f"--format {rest['format']}: choose json or markdown")
+    if rest["format"] not in ("json", *FORMATS):
+        raise UsageError(f"--format {rest['format']}: choose json, {' or '.join(FORMATS)}")
     if (rest["dataset"] is None) != (rest["data"] is None):
         raise UsageError("--datasets NAME and --data DIR belong together")
     for flag, names in OPTIONS.items():
@@ -191,8 +192,8 @@ def _tell(
     for name, comparison in comparisons.items():
         for remark in _changes(comparison):
             run.say(f"{name}: {remark}")
-    if want.format == "markdown":
-        run.write_line(orjson.Fragment("\n\n".join(map(as_markdown, tables)).encode()))
+    if want.format in FORMATS:
+        run.write_line(orjson.Fragment("\n\n".join(map(FORMATS[want.format], tables)).encode()))
     elif len(summaries) == 1:
         run.write_line({"schema": SCHEMA, **next(iter(summaries.values()))})
     else:

@@ -9,6 +9,9 @@ from dc_tools.eval.passk import Estimate
 from dc_tools.eval.summary import Summary
 
 SMALL_P = 1e-4
+_LATEX = {char: f"\\{char}" for char in "&%$#_{}"} | {
+    "\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}", "<": "$<$", ">": "$>$",
+}
 Table = list[list[str]]
 
 
@@ -115,11 +118,31 @@ def as_text(table: Table) -> str:
 def as_markdown(table: Table) -> str:
     """A pipe table; pipes inside cells are escaped."""
     head, *body = [[cell.replace("|", "\\|") for cell in line] for line in table]
-    rule = ["---" if name == "run" or name in list(GroupBy) else "---:" for name in head]
+    rule = ["---" if _is_name(name) else "---:" for name in head]
     return "\n".join(f"| {' | '.join(line)} |" for line in (head, rule, *body))
+
+
+def as_latex(table: Table) -> str:
+    """A tabular with the rules of booktabs."""
+    head, *body = [[_in_latex(cell) for cell in line] for line in table]
+    columns = "".join("l" if _is_name(name) else "r" for name in table[0])
+    lines = ["\\toprule", _latex_row(head), "\\midrule", *map(_latex_row, body), "\\bottomrule"]
+    return "\n".join([f"\\begin{{tabular}}{{{columns}}}", *lines, "\\end{tabular}"])
+
+
+def _latex_row(cells: Sequence[str]) -> str:
+    return " & ".join(cells) + " \\\\"
+
+
+def _in_latex(cell: str) -> str:
+    """The text with what LaTeX gives a meaning escaped."""
+    return "".join(_LATEX.get(char, char) for char in cell)
+
+
+def _is_name(column: str) -> bool:
+    return column == "run" or column in list(GroupBy)
 
 
 def _aligned(column: list[str]) -> list[str]:
     width = max(map(len, column))
-    left = column[0] == "run" or column[0] in list(GroupBy)
-    return [cell.ljust(width) if left else cell.rjust(width) for cell in column]
+    return [cell.ljust(width) if _is_name(column[0]) else cell.rjust(width) for cell in column]

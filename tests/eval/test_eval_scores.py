@@ -10,7 +10,7 @@ from dc_tools.eval.gates import failures, parse_gates
 from dc_tools.eval.groups import GroupBy, easy_first, labels, parse_group_by
 from dc_tools.eval.rows import Rows, row_names
 from dc_tools.eval.summary import Summary, parse_ks, summarize
-from dc_tools.eval.tables import as_markdown, as_text, group_tables, score_table, verdict_table
+from dc_tools.eval.tables import as_latex, as_markdown, as_text, group_tables, score_table, verdict_table
 from dc_tools.eval.tally import Tally, tally
 
 
@@ -199,3 +199,10 @@ def test_nothing_to_score_is_unknown_not_zero() -> None:
     assert found["pass@1"]["value"] is None
     assert found["truncated"]["rate"] is None
     assert not any(isinstance(v, float) and math.isnan(v) for v in found.values())
+
+
+def test_latex_escapes_what_it_gives_a_meaning() -> None:
+    told = as_latex([["run", "p"], ["a_b\\{50 %} & ~^#$", "< 1"]])
+    assert told.splitlines()[4] == (
+        r"a\_b\textbackslash{}\{50 \%\} \& \textasciitilde{}\textasciicircum{}\#\$ & $<$ 1 \\"
+    )
