@@ -107,6 +107,18 @@ def test_the_first_value_that_is_not_expected_is_the_verdict(
     assert (found.status, found.passed, found.total) == (status, passed, 5), found.message
 
 
+@pytest.mark.parametrize(
+    "body", ["IE gone", "", "AC fine", "=" + "[" * 200, "#", None, 7]
+)
+def test_a_program_that_puts_itself_between_gives_no_verdict_of_its_own(
+    small: Benchmark, pool: JudgePool, body: str | int | None
+) -> None:
+    (problem,) = small.problems
+    forged = f"def exec(source, names):\n    names['call'] = lambda *_: {body!r}\n\ndef half(x):\n    return x / 2\n"
+    found = small.grader(pool).submit(problem, forged).result()
+    assert found.status in (Status.RE, Status.WA) and found.passed == 0, found.message
+
+
 def test_the_base_tests_are_a_score_of_their_own(small: Benchmark, pool: JudgePool) -> None:
     (problem,) = small.problems
     bodies = ("return x / 2", "return x / 2 if x < 3 else 0", "return 0", "return x / 2 if x < 4 else 0")

@@ -93,3 +93,9 @@ def test_long_values_are_digests_and_floats_never_are() -> None:
 
 def test_a_call_that_fails_is_put_into_words() -> None:
     assert call(lambda: 1 // 0, [], 5.0, 100) == "!ZeroDivisionError: integer division or modulo by zero"
+
+
+def test_what_is_far_too_long_is_not_read() -> None:
+    with pytest.raises(NoLiteral, match="a literal of"):
+        read("[" + "1," * (3 << 20) + "]")
+    assert not agree("=[" + "1," * 10_000 + "]", "=[1]", 0)

@@ -197,7 +197,7 @@ def _computed(rows: Sequence[dict[str, Any]], pool: "JudgePool") -> dict[str, Or
 def _oracle(name: str, task: Task, found: "Executions") -> Oracle:
     outputs = list(_outputs(task, found))
     for output in outputs:
-        if output[0] not in VALUE + DIGEST:
+        if output[:1] not in (VALUE, DIGEST):
             raise CannotRun(f"{name}: the canonical solution fails: {output}")
     return Oracle(outputs, max(LIMIT_S, LIMIT_FACTOR * sum(run.time_s for run in found.runs)))
 
@@ -217,9 +217,13 @@ def _values(run: "Execution", size: int) -> list[str]:
         values = json.loads(run.output)
     except (ValueError, RecursionError):
         values = None
-    if not isinstance(values, list) or len(values) != size or not all(isinstance(value, str) for value in values):
-        return [f"{Status.RE} the program gave no values"]
-    return values
+    if isinstance(values, list) and len(values) == size and all(map(_is_in_words, values)):
+        return values
+    return [f"{Status.RE} the program gave no values"]
+
+
+def _is_in_words(value: object) -> bool:
+    return isinstance(value, str) and value[:1] in (VALUE, DIGEST, RAISED, LATE)
 
 
 class _Rules:
