@@ -5,9 +5,7 @@ A value is "=" and a literal, or, where that is long, "#" and a digest; "!" and 
 one before it, took too long.
 """
 
-import hashlib
 import signal
-from array import array
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -16,6 +14,7 @@ KINDS: dict[type[Any], None] = dict.fromkeys((bool, int, float, str, bytes, comp
 NUMBERS = {bool, int, float}
 EXACT = 1 << 53
 """Up to here a float is one integer."""
+_begun: list[bool] = []
 _late: list[bool] = []
 
 
@@ -28,12 +27,12 @@ def call(function: Callable[..., Any], arguments: Sequence[Any], limit_s: float,
     floats, which may be compared with a tolerance."""
     if _late:
         return LATE
-    signal.signal(signal.SIGPROF, _end)
+    if not _begun:
+        signal.signal(signal.SIGPROF, _end)
+        _begun.append(True)
     signal.setitimer(signal.ITIMER_PROF, limit_s)
     try:
-        value = function(*arguments)
-        signal.setitimer(signal.ITIMER_PROF, 0)
-        return in_words(value, long)
+        return in_words(function(*arguments), long)
     except Late:
         return LATE
     except BaseException as error:  # a candidate may raise anything, and exit
@@ -73,6 +72,9 @@ def plain(value: Any) -> Any:
 
 def digest(value: Any) -> str:
     """The same for values that are equal, whatever the types of their numbers and the order of sets and dicts."""
+    import hashlib  # rarely needed, and slow to import
+    from array import array
+
     if _is_of_numbers(value):
         numbers = array("d", [each or 0 for each in value]).tobytes()  # 0 for -0.0, which is equal
         return hashlib.sha256(type(value).__name__.encode() + numbers).hexdigest()

@@ -102,7 +102,7 @@ def _no_literal(text: str, what: str, error: Exception) -> Unreadable:
     try:
         nodes = list(ast.walk(ast.parse(text.strip(), mode="eval")))
     except (ValueError, SyntaxError):
-        return Unreadable(Reason.PARSE_ERROR, f"{what}: {error}")
+        return Unreadable(Reason.PARSE_ERROR, f"{what}: neither JSON nor a Python literal: {error}")
     code = next((node for node in nodes if isinstance(node, _NO_DATA | _LOOPS)), None)
     if code is not None:
         return Unreadable(Reason.UNSAFE_PAYLOAD, f"{what}: code where data belongs: {quoted(code)}")
