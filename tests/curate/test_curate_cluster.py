@@ -1,5 +1,6 @@
 """dc-curate on a Ray cluster of several nodes: the same bytes as on one machine, also when a node is killed."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -12,6 +13,7 @@ from processes import wait_until
 
 pytest.importorskip("ray")
 ROWS = 96
+ATTEMPTS = 5
 
 
 def rows(folder: Path) -> Path:
@@ -49,14 +51,28 @@ def test_a_cluster_gives_the_same_bytes_even_when_a_node_is_killed(cluster: Any,
     file = rows(tmp_path)
     alone = made_by(file, tmp_path / "alone.jsonl")
     assert [each.count(b"\n") for each in alone] == [77, 18, 1]
-    process = started(file, tmp_path / "spread.jsonl", "--ray-address", cluster.address)
-    partial = tmp_path / "spread.jsonl.partial"
-    wait_until(lambda: partial.exists() and partial.stat().st_size > 0)
-    cluster.remove_node(sorted(cluster.worker_nodes, key=str)[0], allow_graceful=False)
-    assert process.poll() is None, "the run was over before the node was killed"
+    assert any(loses_a_node(cluster, file, tmp_path / f"spread-{attempt}.jsonl", alone) for attempt in range(ATTEMPTS))
+
+
+def loses_a_node(cluster: Any, file: Path, output: Path, expected: list[bytes]) -> bool:
+    """Whether a node could be killed before the run was over; its output is the same in any case."""
+    process = started(file, output, "--ray-address", cluster.address)
+    wait_until(lambda: process.poll() is not None or is_begun(output))
+    was_killed = process.poll() is None
+    if was_killed:
+        cluster.remove_node(sorted(cluster.worker_nodes, key=str)[0], allow_graceful=False)
     said = process.communicate(timeout=120)[1]
     assert process.returncode == 0, said
-    assert [Path(f"{tmp_path}/spread.jsonl{end}").read_bytes() for end in ("", ".dropped", ".rejects")] == alone
+    assert [Path(f"{output}{end}").read_bytes() for end in ("", ".dropped", ".rejects")] == expected
+    return was_killed
+
+
+def is_begun(output: Path) -> bool:
+    """Whether some lines are there, but not all."""
+    partial = Path(f"{output}.partial")
+    with contextlib.suppress(FileNotFoundError):
+        return partial.stat().st_size > 0
+    return False
 
 
 def test_what_goes_wrong_on_a_node_is_said_here(cluster: Any) -> None:
