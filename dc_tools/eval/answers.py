@@ -34,11 +34,6 @@ def whole_number(answer: str | None) -> int | None:
     return int(found[1]) if found else None
 
 
-def is_right(text: str, gold: str) -> bool:
-    """By the strict rule."""
-    return whole_number(final_answer(text)) == int(gold)
-
-
 def verified(text: str, gold: str) -> bool:
     """By math-verify, which reads expressions and other ways of giving an answer. Errors: `CannotRun` without it."""
     try:

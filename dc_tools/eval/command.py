@@ -19,8 +19,8 @@ def _flag(name: str, text: str, **more: Any) -> Any:
 
 
 @command(
-    "dc-eval", content_flags=frozenset({"model", "data"}), resumable=False, needs_input=_takes_files,
-    output_flags=frozenset({"report", "samples_out"}),
+    "dc-eval", content_flags=frozenset({"model", "data", "contests", "users"}), resumable=False,
+    needs_input=_takes_files, output_flags=frozenset({"report", "samples_out"}),
 )
 def main(
     run: Run,

@@ -39,13 +39,11 @@ SCHEMA = "dc-eval/1"
 SHOWN_IDS = 5
 IN_FLIGHT = 8
 """Rollouts being judged ahead of the reader, per worker."""
-
-
 FORMATS = {"markdown": as_markdown, "latex": as_latex}
 OPTIONS = {
     "lcb": ("grader", "extraction", "start_date", "end_date"), "codeforces": ("contests", "users", "method"),
 }
-"""Of benchmarks, by flag."""
+"""Flags that only one benchmark takes."""
 
 
 @dataclass(frozen=True)
@@ -78,10 +76,10 @@ def wanted(k: str, group_by: str, asked: Asked | None, **rest: Any) -> Wanted:
         raise UsageError(f"--format {rest['format']}: choose json, {' or '.join(FORMATS)}")
     if (rest["dataset"] is None) != (rest["data"] is None):
         raise UsageError("--datasets NAME and --data DIR belong together")
-    for flag, names in OPTIONS.items():
-        given = sorted(set(names) & set(rest["options"]))
-        if given and rest["dataset"] != flag:
-            raise UsageError(f"--{given[0].replace('_', '-')} is for --datasets {flag}")
+    for dataset, flags in OPTIONS.items():
+        given = sorted(set(flags) & set(rest["options"]))
+        if given and rest["dataset"] != dataset:
+            raise UsageError(f"--{given[0].replace('_', '-')} is for --datasets {dataset}")
     return Wanted(ks=ks, group_by=parse_group_by(group_by), asked=asked, **rest)
 
 

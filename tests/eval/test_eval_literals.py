@@ -33,7 +33,11 @@ def test_sets_and_numbers_without_a_literal_are_read() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["<map object at 0x7f>", "Point(x=1)", "__import__('os').system('true')", "[1", "x", "(" * 500, "'" + "\\"]
+    "text",
+    [
+        "<map object at 0x7f>", "Point(x=1)", "__import__('os').system('true')", "[1", "x",
+        "(" * 500, "'" + "\\", "-'a'", "1 + 'a'", "{[]: 1}", "{[]}",
+    ],
 )
 def test_anything_else_is_no_literal(text: str) -> None:
     with pytest.raises(NoLiteral):
@@ -49,6 +53,7 @@ def test_anything_else_is_no_literal(text: str) -> None:
         ([1, 0.30000001], [1, 0.3], 1e-6, True), (3, 3.00005, 1e-4, False), (3.00005, 3.0, 1e-4, True),
         (math.nan, math.nan, 0, False), (math.inf, math.inf, 0, True), (math.inf, 1.0, 0, False),
         ("a", "b", 1e-6, False), ([[0.3000000001]], [[0.3]], 1e-6, True), (None, None, 0, True), (None, 0.5, 0, False),
+        ([10**400], [0.5], 0, False), (10**400, 3, 1e-6, False),
     ],
 )
 def test_values_are_compared_by_evalplus_rules(found: Any, expected: Any, atol: float, is_equal: bool) -> None:

@@ -172,7 +172,10 @@ class _Original:
         )
 
         def difference(expected: str, output: str) -> str | None:
-            return lcb_difference(expected, str(json.loads(output)))
+            try:
+                return lcb_difference(expected, str(json.loads(output)))
+            except (ValueError, RecursionError):
+                return "the program gave no text"
 
         return self._pool.submit(asked, _stdin_program(code), difference=difference)
 
