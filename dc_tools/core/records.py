@@ -179,6 +179,13 @@ class Tokens(Struct):
     logprobs: list[float]
 
 
+class Usage(Struct):
+    """How many tokens a rollout took: of the prompt, and of the response that was sampled."""
+
+    prompt: int
+    response: int
+
+
 class Rollout(Struct):
     """One sampled answer. `code` is what core/extract.py found in `text`; absent means none was found."""
 
@@ -187,6 +194,7 @@ class Rollout(Struct):
     model: str = ""
     seed: int | None = None
     tokens: Tokens | None = None
+    usage: Usage | None = None
     code: str | None = None
     lang: str = "python"
     """The language of `code`."""

@@ -6,9 +6,10 @@ import typer
 
 from dc_tools.core.command import command
 from dc_tools.core.errors import UsageError
+from dc_tools.core.folder import open_folder
 from dc_tools.core.run import Run
 from dc_tools.finetune.data import From, Selection
-from dc_tools.finetune.folder import Keep, open_folder
+from dc_tools.finetune.keep import Keep
 from dc_tools.finetune.schedule import Recipe, Schedule
 from dc_tools.rollout.engine import model_folder
 from dc_tools.rollout.prompts import PromptStyle
@@ -55,6 +56,8 @@ def main(
 
     Only answers that a verdict calls right are learned, and only their own tokens count in the loss.
     """
+    if run.options.output == "-":
+        raise UsageError("the trained model needs a folder: -o FOLDER")
     if save_adapter and not lora:
         raise UsageError("--save-adapter needs --lora")
     selection = Selection(source, prompt_style, unverified, per_problem, max_length, against or [], eval or [])

@@ -20,7 +20,7 @@ from dc_tools.finetune.data import (
     mask_view,
     read_all,
 )
-from dc_tools.finetune.folder import Keep
+from dc_tools.finetune.keep import Keep
 from dc_tools.finetune.schedule import Recipe, seed_for
 from dc_tools.finetune.train import Metrics, Trainer, go_on, train
 from dc_tools.learn.policy import LoraSpec, Policy, load_policy

@@ -1,22 +1,16 @@
 """The command dc-rollout."""
 
-from contextlib import AbstractContextManager, closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from dc_tools.core.command import command
-from dc_tools.core.errors import UsageError, missing_extra
 from dc_tools.core.run import Run
-from dc_tools.core.streams import keep_stdout_for_records
-from dc_tools.rollout.engine import Sampling, model_folder
+from dc_tools.rollout.connect import EngineName, Source, opened
+from dc_tools.rollout.engine import Sampling
 from dc_tools.rollout.prompts import PromptStyle
-from dc_tools.rollout.stage import EngineName, sampled
-
-if TYPE_CHECKING:
-    from dc_tools.rollout.replicas import ReplicatedVllm
-    from dc_tools.rollout.vllm import VllmEngine
+from dc_tools.rollout.stage import sampled
 
 
 @command(
@@ -64,40 +58,10 @@ def main(
     Each rollout has the text, the code found in it, why it ended, the model and the seed; dc-sandbox judges it.
     Same input, flags and weights give the same bytes on a CPU; on a GPU or from a server only nearly so.
     """
+    source = Source(
+        engine, model, base_url, api_key_file, concurrency, timeout, tokens, tp, dp, context, ray_address, device,
+        batch_prompts, rows,
+    )
     sampling = Sampling(n, temperature, top_p, max_tokens, run.options.seed)
-    if engine is EngineName.OPENAI:
-        from dc_tools.rollout.openai import connect
-
-        if base_url is None:
-            raise UsageError("--engine openai needs --base-url, as http://localhost:8000/v1")
-        server = connect(base_url, model, api_key_file, concurrency=concurrency, tokens=tokens, timeout_s=timeout)
-        with closing(server):
-            run.write(sampled(run, server, sampling, prompt_style, piece=1, tokens=tokens))
-        return
-    if model is None:
-        raise UsageError(f"--engine {engine} needs --model FOLDER")
-    model_folder(model)
-    if engine is EngineName.VLLM:
-        with _vllm(model, tp, dp, context, ray_address) as fast:
-            run.write(sampled(run, fast, sampling, prompt_style, piece=1, tokens=tokens))
-        return
-    try:
-        from dc_tools.rollout.transformers import TransformersEngine
-    except ImportError as error:
-        raise missing_extra(error.name or "transformers", "train") from None
-    local = TransformersEngine.load(model, device=device, batch_prompts=batch_prompts, rows=rows)
-    run.write(sampled(run, local, sampling, prompt_style, piece=batch_prompts, tokens=tokens))
-
-
-def _vllm(
-    model: str, tp: int, dp: int, context: int | None, address: str | None
-) -> "AbstractContextManager[VllmEngine | ReplicatedVllm]":
-    """vLLM in this process, or several of them over Ray."""
-    keep_stdout_for_records()
-    if dp > 1 or address:
-        from dc_tools.rollout.replicas import replicated
-
-        return replicated(model, dp, tp=tp, context=context, address=address)
-    from dc_tools.rollout.vllm import VllmEngine
-
-    return closing(VllmEngine.load(model, tp, context))
+    with opened(source) as found:
+        run.write(sampled(run, found, sampling, prompt_style, piece=source.piece, tokens=tokens))

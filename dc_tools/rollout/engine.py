@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from dc_tools.core.errors import CannotRun
-from dc_tools.core.records import Finish
+from dc_tools.core.records import Finish, Usage
 
 
 def model_folder(directory: str | Path) -> Path:
@@ -59,6 +59,15 @@ class Sample:
     """The policy version that sampled it, where the engine knows."""
     error: str | None = None
     """Why an engine failed (`finish` is then `error`)."""
+    counted: Usage | None = None
+    """What the engine says of tokens that it does not give."""
+    latency_s: float | None = field(default=None, compare=False)
+    """Seconds of wall time from when the engine began with it to its end."""
+
+    @property
+    def usage(self) -> Usage | None:
+        """Its tokens; None where nothing is known of them."""
+        return Usage(len(self.prompt_ids), len(self.token_ids)) if self.token_ids else self.counted
 
 
 class Engine(Protocol):

@@ -10,6 +10,7 @@ vLLM gives those before temperature and top_p unless it runs with `--logprobs-mo
 """
 
 import asyncio
+import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
@@ -22,7 +23,7 @@ import msgspec
 from dc_tools.core.errors import CannotRun, UsageError
 from dc_tools.core.exchange import Exchange, Failed, Refused, read_key
 from dc_tools.core.parallel import ordered
-from dc_tools.core.records import Finish
+from dc_tools.core.records import Finish, Usage
 from dc_tools.rollout.engine import Prompt, Sample, Sampling, sample_seed
 
 AHEAD = 4
@@ -71,11 +72,19 @@ class Choice(msgspec.Struct):
     logprobs: Logprobs | None = None
 
 
+class Counted(msgspec.Struct):
+    """The tokens that a server charges for a completion, those of all its choices together."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+
+
 class Completion(msgspec.Struct):
     """What a chat completion answers."""
 
     choices: list[Choice]
     prompt_token_ids: list[int] | None = None
+    usage: Counted | None = None
 
 
 class Model(msgspec.Struct):
@@ -180,13 +189,16 @@ class OpenAIEngine:
 
     async def _samples(self, request: Request) -> list[Sample]:
         """`request.count` samples, or fewer from a server that cannot make many at once; all `error` if it fails."""
+        begun = time.monotonic()
         try:
             features, completion = await self._negotiated(request)
         except (Refused, Failed) as error:
             failed = Sample("", Finish.ERROR, seed=request.seed, error=str(error))
             return [replace(failed) for _ in range(request.count)]
-        prompt_ids = completion.prompt_token_ids or []
-        return [_sample(request, choice, prompt_ids, features) for choice in completion.choices[: request.count]]
+        samples = [_sample(request, completion, each, features) for each in completion.choices[: request.count]]
+        for sample in samples:
+            sample.latency_s = time.monotonic() - begun
+        return samples
 
     async def _negotiated(self, request: Request) -> tuple[Features, Completion]:
         """The completion, and the features that it was got with; what the server refuses is remembered."""
@@ -244,7 +256,7 @@ def _model_names(exchange: Exchange) -> list[str]:
     return [each.id for each in found.data]
 
 
-def _sample(request: Request, choice: Choice, prompt_ids: list[int], features: Features) -> Sample:
+def _sample(request: Request, completion: Completion, choice: Choice, features: Features) -> Sample:
     message, prompt = choice.message, request.prompt
     text = message.content or ""
     ended_by = choice.stop_reason
@@ -258,10 +270,18 @@ def _sample(request: Request, choice: Choice, prompt_ids: list[int], features: F
     finish = {"stop": Finish.STOP, "length": Finish.LENGTH}.get(reason, Finish.ERROR)
     entries = choice.logprobs.content or [] if choice.logprobs else []
     return Sample(
-        text, finish, prompt_ids=prompt_ids, token_ids=choice.token_ids or [],
-        logprobs=[entry.logprob for entry in entries], seed=request.seed,
+        text, finish, prompt_ids=completion.prompt_token_ids or [], token_ids=choice.token_ids or [],
+        logprobs=[entry.logprob for entry in entries], seed=request.seed, counted=_counted(completion, entries),
         error=f"finish_reason {reason}" if finish is Finish.ERROR else None,
     )
+
+
+def _counted(completion: Completion, entries: list[TokenLogprob]) -> Usage | None:
+    """The tokens of a choice: those with log-probabilities, or all of the only choice there is."""
+    counted = completion.usage or Counted()
+    alone = counted.completion_tokens if len(completion.choices) == 1 else None
+    response = len(entries) or alone
+    return None if counted.prompt_tokens is None or response is None else Usage(counted.prompt_tokens, response)
 
 
 def _ladder(features: Features) -> Iterator[Features]:

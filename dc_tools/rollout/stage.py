@@ -2,7 +2,6 @@
 
 from collections import deque
 from collections.abc import Iterator
-from enum import StrEnum
 from itertools import islice
 
 import msgspec
@@ -14,14 +13,6 @@ from dc_tools.core.records import Finish, Line, Problem, Rollout, Tokens, encode
 from dc_tools.core.run import Kept, Outcome, Run
 from dc_tools.rollout.engine import Engine, Prompt, Sample, Sampling
 from dc_tools.rollout.prompts import PromptStyle, render
-
-
-class EngineName(StrEnum):
-    """Where samples come from."""
-
-    TRANSFORMERS = "transformers"
-    VLLM = "vllm"
-    OPENAI = "openai"
 
 
 def sampled(
@@ -58,8 +49,8 @@ def rollout_of(sample: Sample, model: str, *, tokens: bool) -> Rollout:
     block = extract_block(sample.text)
     code, lang = block or (None, PYTHON)
     return Rollout(
-        text=sample.text, finish=sample.finish, model=model, seed=sample.seed, tokens=kept, code=code, lang=lang,
-        error=sample.error,
+        text=sample.text, finish=sample.finish, model=model, seed=sample.seed, tokens=kept, usage=sample.usage,
+        code=code, lang=lang, error=sample.error,
     )
 
 

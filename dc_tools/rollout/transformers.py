@@ -10,6 +10,7 @@ Shapes: B rows, K of them that take a token, V vocabulary.
 """
 
 import contextlib
+import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
@@ -96,6 +97,8 @@ class TransformersEngine:
             while waiting and (free := [row for row, sample in enumerate(growing) if not sample]):
                 taken = free[: len(waiting)]
                 samples = [waiting.popleft() for _ in taken]
+                for sample in samples:
+                    sample.begun_s = time.monotonic()
                 prefixes = prompts.read(samples)
                 for row, sample, prefix in zip(taken, samples, prefixes, strict=True):
                     growing[row] = sample
@@ -130,6 +133,8 @@ class TransformersEngine:
             sample.finish = Finish.STOP
         elif len(sample.ids) == sample.budget:
             sample.finish = Finish.LENGTH
+        if sample.finish:
+            sample.ended_s = time.monotonic()
         return sample.finish is not None
 
     def _meets_stop(self, sample: "_Growing") -> bool:
@@ -145,7 +150,10 @@ class TransformersEngine:
 
     def _finished(self, sample: "_Growing") -> Sample:
         """The sample as it goes out, its text cut after the stop string that ended it."""
-        account: dict[str, Any] = {"prompt_ids": sample.prompt_ids, "seed": sample.seed, "version": self.version}
+        account: dict[str, Any] = {
+            "prompt_ids": sample.prompt_ids, "seed": sample.seed, "version": self.version,
+            "latency_s": sample.ended_s - sample.begun_s,
+        }
         if sample.finish is None:
             error = f"the prompt has {len(sample.prompt_ids)} tokens, the model only {self.positions} positions"
             return Sample("", Finish.ERROR, error=error, **account)
@@ -185,6 +193,7 @@ class _Growing:
         self.ids: list[int] = []
         self.logprobs: list[float] = []
         self.finish: Finish | None = None
+        self.begun_s = self.ended_s = 0.0
 
 
 def load_model(directory: str | Path, device: str = "auto") -> tuple[Any, Any]:

@@ -11,6 +11,7 @@ import contextlib
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, as_completed
 from dataclasses import dataclass, field
@@ -72,6 +73,7 @@ class _Group:
     left: int
     samples: dict[int, Sample] = field(default_factory=dict)
     done: "Future[list[Sample]]" = field(default_factory=Future)
+    asked_s: float = field(default_factory=time.monotonic)
 
     def put(self, index: int, sample: Sample) -> None:
         """One of them is there."""
@@ -311,6 +313,7 @@ class VllmEngine:
         return Sample(
             group.prompt.prefix + found.text, finish, group.prompt_ids, ids, logprobs, seed, self.version,
             f"vLLM ended it: {found.finish_reason}" if finish is Finish.ERROR else None,
+            latency_s=time.monotonic() - group.asked_s,
         )
 
 

@@ -60,6 +60,8 @@ class ChatServer(ThreadingHTTPServer):
         if samples[0].finish is Finish.ERROR:
             return 400, {"error": {"message": samples[0].error}}
         answer: dict[str, Any] = {"choices": [choice_of(sample, prompt, body) for sample in samples]}
+        response = sum(len(sample.token_ids) for sample in samples)
+        answer["usage"] = {"prompt_tokens": len(samples[0].prompt_ids), "completion_tokens": response}
         if body.get("return_token_ids"):
             answer["prompt_token_ids"] = samples[0].prompt_ids
         return 200, answer

@@ -58,6 +58,7 @@ def test_rollouts_are_added_and_all_else_passes_through(taught_model: Path, tmp_
             assert each.get("code") == extract_code(each["text"])
             assert each["model"] == taught_model.name
             assert "tokens" not in each
+            assert each["usage"]["prompt"] > 0 < each["usage"]["response"] <= 40
         assert len({each["seed"] for each in rollouts}) == 3
     assert json.loads((tmp_path / "out.jsonl.manifest.json").read_bytes())["counts"]["out"] == 5
 

@@ -13,7 +13,7 @@ from tiny_model import examples, messages_of
 
 from dc_tools.core.errors import CannotRun, UsageError
 from dc_tools.core.exchange import LONGEST_PAUSE_S, Exchange, read_key, retry_after
-from dc_tools.core.records import Finish
+from dc_tools.core.records import Finish, Usage
 from dc_tools.rollout.engine import Prompt, Sample, Sampling, sample_seed
 from dc_tools.rollout.openai import OpenAIEngine, connect
 from dc_tools.rollout.transformers import TransformersEngine
@@ -65,6 +65,8 @@ def test_samples_are_what_the_model_behind_the_server_says(server: ChatServer, l
                 theirs.prompt_ids, theirs.token_ids, theirs.logprobs,
             )
             assert mine.seed == sample_seed(4, prompt.id, 0)
+            assert mine.usage == theirs.usage == Usage(len(theirs.prompt_ids), len(theirs.token_ids))
+            assert mine.latency_s and theirs.latency_s
     assert len(server.bodies) == 6
 
 
@@ -73,6 +75,17 @@ def test_token_ids_are_asked_for_only_when_wanted(server: ChatServer) -> None:
         sample = next(engine.generate(PROMPTS[:1], SAMPLING))[0]
     assert (sample.token_ids, sample.logprobs) == ([], [])
     assert not {"logprobs", "return_token_ids"} & server.bodies[0].keys()
+
+
+def test_a_server_that_gives_no_ids_says_how_many_tokens_a_lone_answer_has(
+    server: ChatServer, local: TransformersEngine
+) -> None:
+    alone = Sampling(n=1, max_tokens=20)
+    with engine_at(server.url) as engine:
+        sample = next(engine.generate(PROMPTS[:1], alone))[0]
+        several = next(engine.generate(PROMPTS[:1], SAMPLING))
+    assert sample.usage == expected(local, PROMPTS[0], alone, 0, 1)[0].usage
+    assert [each.usage for each in several] == [None] * 3
 
 
 def test_a_server_that_refuses_n_is_asked_for_one_sample_at_a_time(

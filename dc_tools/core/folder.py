@@ -1,41 +1,25 @@
-"""The folder of a training run: whose it is, that only one process writes it, and what of an earlier run it keeps."""
+"""A folder that a command makes as its output: whose it is, and that only one process writes it."""
 
 import contextlib
 import fcntl
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
-from dc_tools.core.errors import CannotRun, UsageError
+from dc_tools.core.errors import CannotRun
 from dc_tools.core.manifest import write_manifest
 from dc_tools.core.run import Run
 
 LOCK = ".lock"
 
 
-@dataclass(frozen=True)
-class Keep:
-    """What is kept, and what is shown, of a run."""
-
-    save_every: int
-    """Steps between checkpoints."""
-    adapter: bool
-    show_mask: int
-    """How many examples to show."""
-    little_memory: bool
-    """Whether to compute activations twice instead of keeping them."""
-
-
 @contextlib.contextmanager
 def open_folder(run: Run) -> Iterator[Path]:
-    """The folder of -o, locked meanwhile and marked as this run's. Errors: `UsageError`, `CannotRun`.
+    """The folder of -o, locked meanwhile and marked as this run's. Errors: `CannotRun`.
 
-    It must be new, or hold no more than a manifest (a run that ended before it trained), or hold a run to go on with
-    under --resume; --force empties it.
+    It must be new, or hold no more than a manifest (a run that ended before it made anything), or hold a run to go on
+    with under --resume; --force empties it.
     """
-    if run.options.output == "-":
-        raise UsageError("the trained model needs a folder: -o FOLDER")
     folder = Path(run.options.output)
     try:
         folder.mkdir(parents=True, exist_ok=True)
