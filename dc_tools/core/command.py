@@ -51,6 +51,7 @@ def command(
     *,
     dropped: str | None = None,
     lines_out: bool = True,
+    makes_folder: Callable[[str], bool] = lambda output: False,
     resumable: bool = True,
     free_flags: frozenset[str] = frozenset(),
     content_flags: frozenset[str] = frozenset(),
@@ -62,10 +63,10 @@ def command(
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Make the decorated function the command `name`; the result is its entry point.
 
-    `dropped` names the flag for filtered-out records (`dropped` or `removed`). With `lines_out=False` the function
-    makes the folder given by -o itself. `needs_input` says, from the flags, whether an absent FILE means stdin;
-    `wants_more`, from flags and manifest, whether a finished run is to be gone on with.
-    `shared` names the shared flags it has, None for all; with `reads=False` it takes no FILE.
+    `dropped` names the flag for filtered-out records (`dropped` or `removed`). With `lines_out=False`, or where -o is
+    such that it `makes_folder`, the function makes the folder given by -o itself. `needs_input` says, from the flags,
+    whether an absent FILE means stdin; `wants_more`, from flags and manifest, whether a finished run is to be gone on
+    with. `shared` names the shared flags it has, None for all; with `reads=False` it takes no FILE.
     """
 
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
@@ -88,8 +89,9 @@ def command(
                 files = [os.devnull]
 
             def work() -> Exit:
+                gives_lines = lines_out and not makes_folder(options.output)
                 run = Run(
-                    name, options, files, flags, lines_out, free_flags, content_flags, output_flags, wants_more,
+                    name, options, files, flags, gives_lines, free_flags, content_flags, output_flags, wants_more,
                     resumable,
                 )
                 return _run_once(run, function)

@@ -205,6 +205,13 @@ class Rollout(Struct):
     rewards: dict[str, float] = {}
     """Its terms, not weighted."""
 
+    @property
+    def taken(self) -> Usage | None:
+        """The tokens it took; None where that is not known."""
+        if self.usage or self.tokens is None:
+            return self.usage
+        return Usage(len(self.tokens.prompt_ids), len(self.tokens.ids))
+
 
 class Problem(Struct):
     """One problem; only `id` and `tests` are required."""

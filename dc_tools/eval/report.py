@@ -95,7 +95,7 @@ def _rollout(rollout: Rollout, row: int) -> dict[str, Any]:
         "finish": rollout.finish,
         "model": rollout.model,
         "seed": None if rollout.seed is None else str(rollout.seed),
-        "tokens": len(rollout.tokens.ids) if rollout.tokens else None,
+        "tokens": rollout.taken.response if rollout.taken else None,
         "error": rollout.error,
         "verdict": _verdict(rollout.verdict) if rollout.verdict else None,
     }

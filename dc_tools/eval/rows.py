@@ -10,6 +10,7 @@ from dc_tools.eval.compare import Comparison, compare
 from dc_tools.eval.groups import GroupBy
 from dc_tools.eval.summary import Summary, summarize
 from dc_tools.eval.tally import Tally, tally
+from dc_tools.eval.timing import Timing
 
 _SUFFIXES = re.compile(r"(\.(jsonl|json|gz|zst|parquet))+$")
 _SHARD = re.compile(r"part-\d+(\.\w+)*")
@@ -23,8 +24,10 @@ class Rows:
         self.tallies: dict[str, list[Tally]] = {name: [] for name in names}
         self._seen: set[tuple[str, str]] = set()
 
-    def add(self, name: str, problem: Problem, scores: Mapping[str, float] | None = None) -> None:
-        """Count one problem, with further scores that its benchmark gives.
+    def add(
+        self, name: str, problem: Problem, scores: Mapping[str, float] | None = None, timing: Timing | None = None
+    ) -> None:
+        """Count one problem, with further scores that its benchmark gives, and how long sampling took.
 
         Errors: `BadLine` for an id that the row has already, `UsageError` for rollouts, but fewer than k.
         """
@@ -36,6 +39,7 @@ class Rows:
         self._seen.add((name, problem.id))
         counted = tally(problem)
         counted.scores |= scores or {}
+        counted.timing = timing
         self.tallies[name].append(counted)
 
     def summaries(self, group_by: Sequence[GroupBy], seed: int) -> dict[str, Summary]:

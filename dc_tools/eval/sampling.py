@@ -1,86 +1,98 @@
 """Rollouts sampled for an evaluation: each line's rollouts are replaced by `n` new ones of one model."""
 
+import contextlib
+import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
 
-from dc_tools.core.errors import BadLine, missing_extra
-from dc_tools.core.records import Finish, Line, Problem, Tokens
+from dc_tools.core.errors import BadLine
+from dc_tools.core.records import Finish, Line, Problem
 from dc_tools.core.run import Run
 from dc_tools.eval.judging import Item
-from dc_tools.rollout.engine import Prompt, Sample, Sampling
+from dc_tools.eval.timing import Timing
+from dc_tools.rollout.connect import EngineName, Source, opened
+from dc_tools.rollout.engine import Engine, Prompt, Sample, Sampling
 from dc_tools.rollout.prompts import PromptStyle
 from dc_tools.rollout.stage import rollout_of
-
-if TYPE_CHECKING:
-    from dc_tools.rollout.openai import OpenAIEngine
-    from dc_tools.rollout.transformers import TransformersEngine
 
 
 @dataclass(frozen=True)
 class Asked:
     """The model to sample, and how."""
 
-    model: str | None
-    """A folder of weights, or with `base_url` the name the server knows (None: its only model)."""
-    base_url: str | None
+    source: Source
     style: PromptStyle
     sampling: Sampling
 
 
-def asked(model: str | None, base_url: str | None, style: PromptStyle, sampling: Sampling) -> Asked | None:
-    """What the flags ask for, None without a model; a URL means that server's only model."""
-    if model is not None and base_url is None and model.startswith(("http://", "https://")):
-        model, base_url = None, model
-    if model is None and base_url is None:
+def asked(engine: EngineName | None, source: Source, style: PromptStyle, sampling: Sampling) -> Asked | None:
+    """What the flags ask for, None without a model. A URL as the model is a server's only one; where no engine is
+    named, a server is asked, several GPUs are vLLM's, and all else is sampled by transformers."""
+    if source.model is not None and source.base_url is None and source.model.startswith(("http://", "https://")):
+        source = replace(source, model=None, base_url=source.model)
+    if source.model is None and source.base_url is None:
         return None
-    return Asked(model, base_url, style, sampling)
+    shared = source.tp > 1 or source.dp > 1
+    usual = EngineName.OPENAI if source.base_url else EngineName.VLLM if shared else EngineName.TRANSFORMERS
+    return Asked(replace(source, engine=engine or usual), style, sampling)
 
 
-def sampled(
-    run: Run, items: Iterator[Item], want: Asked, ask: Callable[[Problem, PromptStyle], Prompt]
-) -> Iterator[Item]:
-    """Each line with new rollouts, in order; a line without a statement is rejected."""
-    asking: deque[Item] = deque()
+class Asking:
+    """Asks the model, which is loaded for the first problem that there is to ask; closed with `stack`."""
 
-    def prompts() -> Iterator[Prompt]:
-        for line, problem in items:
-            try:
-                prompt = ask(problem, want.style)
-            except BadLine as error:
-                run.reject(line, error.error)
-                continue
-            asking.append((line, problem))
-            yield prompt
+    def __init__(self, run: Run, want: Asked, stack: contextlib.ExitStack) -> None:
+        self._run, self._want, self._stack = run, want, stack
+        self.timings: dict[str, Timing] = {}
+        """By the problem's id, until they are taken."""
 
-    engine = _engine(want)
-    try:
-        for samples in engine.generate(prompts(), want.sampling):
-            line, problem = asking.popleft()
-            run.add_faults(sum(sample.finish is Finish.ERROR for sample in samples))
+    @property
+    def piece(self) -> int:
+        """Problems that are begun together."""
+        return self._want.source.piece
+
+    @cached_property
+    def _engine(self) -> Engine:
+        return self._stack.enter_context(opened(self._want.source))
+
+    def sampled(
+        self, items: Iterator[Item], ask: Callable[[Problem, PromptStyle], Prompt], rows: Mapping[str, str]
+    ) -> Iterator[Item]:
+        """Each line with new rollouts, in order; a line without a statement is rejected. `rows` are those of files."""
+        waiting: deque[Item] = deque()
+
+        def found() -> Iterator[Prompt]:
+            for line, problem in items:
+                try:
+                    prompt = ask(problem, self._want.style)
+                except BadLine as error:
+                    self._run.reject(line, error.error)
+                    continue
+                waiting.append((line, problem))
+                yield prompt
+
+        asking = found()
+        first = next(asking, None)
+        if first is None:
+            return
+        engine, before = self._engine, time.monotonic()
+        for samples in engine.generate(_chained(first, asking), self._want.sampling):
+            line, problem = waiting.popleft()
+            now = time.monotonic()
+            self._run.add_faults(sum(sample.finish is Finish.ERROR for sample in samples))
+            latency_s = [round(s.latency_s, 4) for s in samples if s.latency_s is not None]
+            self.timings[problem.id] = Timing(rows[line.file], problem.id, round(now - before, 4), latency_s)
             yield _answered(line, problem, samples, engine.name)
-    finally:
-        engine.close()
+            before = now
 
 
-def _engine(want: Asked) -> "TransformersEngine | OpenAIEngine":
-    if want.base_url is not None:
-        from dc_tools.rollout.openai import connect
-
-        return connect(want.base_url, want.model, tokens=True)
-    try:
-        from dc_tools.rollout.transformers import TransformersEngine
-    except ImportError as error:
-        raise missing_extra(error.name or "transformers", "train") from None
-    return TransformersEngine.load(want.model or "")
+def _chained(first: Prompt, rest: Iterator[Prompt]) -> Iterator[Prompt]:
+    yield first
+    yield from rest
 
 
 def _answered(line: Line, problem: Problem, samples: list[Sample], model: str) -> Item:
-    """The line with its samples; their tokens are known to the scores but not written."""
     problem.rollouts = [rollout_of(sample, model, tokens=False) for sample in samples]
     line.fields.put("rollouts", problem.rollouts)
-    for rollout, sample in zip(problem.rollouts, samples, strict=True):
-        if sample.token_ids:
-            rollout.tokens = Tokens(sample.prompt_ids, sample.token_ids, sample.logprobs)
     return line, problem

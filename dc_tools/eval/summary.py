@@ -3,6 +3,7 @@
 Names in it are stable: `pass@K`, `scores`, `groups`, `verdicts` and the counts below may be read by scripts.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -74,8 +75,31 @@ def _counts(tallies: Sequence[Tally]) -> Summary:
         "engine_errors": total("engine_errors"),
         "unjudged": total("unjudged"),
         "response_tokens": {"mean": total("tokens") / known if known else None, "rollouts": known},
+        "cost": _cost(tallies),
         "without_rollouts": {"count": len(bare), "ids": bare[:SHOWN_IDS]},
     }
+
+
+def _cost(tallies: Sequence[Tally]) -> Summary:
+    """Tokens (of a prompt once a problem), and the seconds of sampling and judging; None where nothing is known."""
+    known = [each for each in tallies if each.with_tokens]
+    timings = [each.timing for each in tallies if each.timing]
+    wall_s = sum(each.wall_s for each in timings) if timings else None
+    timed = sum(each.tokens for each in known if each.timing)
+    latencies = sorted(latency for each in timings for latency in each.latency_s)
+    return {
+        "prompt_tokens": sum(each.prompt_tokens for each in known) if known else None,
+        "response_tokens": sum(each.tokens for each in known) if known else None,
+        "sampling_s": wall_s,
+        "tokens_per_s": timed / wall_s if wall_s and timed else None,
+        "latency_s": {"median": _quantile(latencies, 0.5), "p95": _quantile(latencies, 0.95)},
+        "judging_cpu_s": sum(each.judged_s for each in tallies),
+    }
+
+
+def _quantile(ordered: Sequence[float], share: float) -> float | None:
+    """The least value that so large a share does not exceed."""
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else None
 
 
 def _share(count: int, of: int) -> Summary:

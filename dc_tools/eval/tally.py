@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from dc_tools.core.extract import extract_code
 from dc_tools.core.records import Finish, Problem, Rollout, Status
 from dc_tools.eval.groups import GroupBy, labels
+from dc_tools.eval.timing import Timing
 
 
 @dataclass
@@ -29,8 +30,13 @@ class Tally:
     unjudged: int = 0
     """Rollouts with code and no verdict (--no-judge): not scored."""
     tokens: int = 0
+    """Response tokens of the rollouts for which they are known, how many these are, and the tokens of the prompt."""
     with_tokens: int = 0
-    """Rollouts whose response tokens are known, and those tokens in all."""
+    prompt_tokens: int = 0
+    judged_s: float = 0.0
+    """CPU seconds of the programs."""
+    timing: Timing | None = None
+    """How long sampling took."""
     attempts: list[bool] = field(default_factory=list)
     """Of the `n`, in order, whether each passed."""
     scores: dict[str, float] = field(default_factory=dict)
@@ -60,8 +66,9 @@ def lacks_code(rollout: Rollout) -> bool:
 def _count(found: Tally, rollout: Rollout) -> None:
     found.rollouts += 1
     found.truncated += rollout.finish is Finish.LENGTH
-    if rollout.tokens is not None:
-        found.tokens += len(rollout.tokens.ids)
+    if taken := rollout.taken:
+        found.tokens += taken.response
+        found.prompt_tokens = max(found.prompt_tokens, taken.prompt)
         found.with_tokens += 1
     if rollout.finish is Finish.ERROR:
         found.engine_errors += 1
@@ -70,6 +77,7 @@ def _count(found: Tally, rollout: Rollout) -> None:
     found.no_code += missing
     if rollout.verdict is not None:
         found.verdicts[rollout.verdict.status] += 1
+        found.judged_s += rollout.verdict.time_s
         if rollout.verdict.status is not Status.IE:
             _score(found, passed=rollout.verdict.status is Status.AC)
     elif missing:

@@ -25,7 +25,7 @@ from dc_tools.curate.sources.livecodebench import draft
 from dc_tools.eval import stdin_calls
 from dc_tools.eval.benchmarks import Programs
 from dc_tools.eval.benchmarks.lcb_errata import erratum
-from dc_tools.eval.benchmarks.shapes import find_file
+from dc_tools.eval.benchmarks.lcb_releases import check_size, files_of
 from dc_tools.eval.judging import Grader
 from dc_tools.eval.passk import pass_at_k
 from dc_tools.eval.tally import Tally
@@ -48,6 +48,7 @@ class Options:
     start_date: str = ""
     """The first day, YYYY-MM-DD, and the last one; both belong to the window."""
     end_date: str = ""
+    release: str = ""
 
     @property
     def graders(self) -> list[str]:
@@ -137,8 +138,9 @@ def read(data: Path, pool: "JudgePool", **given: Any) -> LiveCodeBench:
     Errors: `UsageError`, and `CannotRun` with the row that cannot be used.
     """
     options = Options(**given)
-    problems: list[Problem] = []
-    for line in read_lines([str(find_file(data, "lcb"))]):
+    problems, count = [], 0
+    for line in read_lines([str(file) for file in files_of(data, options.release)]):
+        count += 1
         try:
             made = draft(line)
         except BadLine as error:
@@ -147,6 +149,8 @@ def read(data: Path, pool: "JudgePool", **given: Any) -> LiveCodeBench:
             raise CannotRun(f"{line.file}:{line.number}: {made.reason}: {made.detail}")
         if in_window(made.problem.source.date, options.start_date, options.end_date):
             problems.append(made.problem)
+    if options.release:
+        check_size(options.release, count)
     if not problems:
         raise CannotRun(f"{data}: no problems in the window")
     return LiveCodeBench(problems, options)

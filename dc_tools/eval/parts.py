@@ -1,0 +1,115 @@
+"""The parts of an evaluation: lines that are judged by one set of rules, and their way through it.
+
+    lines -> those that are done already take their places as they are
+          -> sampled, where a model is asked -> judged -> counted and kept (evaluation.py)
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dc_tools.core.records import Line, Problem, encode
+from dc_tools.core.run import Run
+from dc_tools.eval.benchmarks import Benchmark, load
+from dc_tools.eval.judging import Grader, Item, Judging
+from dc_tools.eval.kept import Kept
+from dc_tools.eval.samples import matched
+from dc_tools.eval.sampling import Asking
+from dc_tools.eval.wanted import Wanted
+from dc_tools.rollout.prompts import render
+
+if TYPE_CHECKING:
+    from dc_tools.sandbox.judge import JudgePool
+
+IN_FLIGHT = 8
+"""Rollouts being judged ahead of the reader, per worker."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Lines and the benchmark that they are of, None where their own tests and rules hold."""
+
+    items: Iterator[Item]
+    benchmark: Benchmark | None
+    rows: Mapping[str, str]
+    """File -> row; what is asked of a model has the benchmark's name as its file."""
+
+
+def parts(run: Run, want: Wanted, rows: Mapping[str, str], pool: "JudgePool") -> Iterator[Part]:
+    """Each benchmark that a model is asked; or else all files as one. Errors: as `load` and `matched`."""
+    if not want.datasets:
+        yield Part(run.read(Problem), None, rows)
+    for name in want.datasets:
+        benchmark = load(name, Path(want.data or ""), pool, **want.options_of(name))
+        run.facts.setdefault("problems", {})[name] = len(benchmark.problems)
+        if want.asked:
+            yield Part(_asked_of(run, benchmark, name), benchmark, {name: name})
+        else:
+            yield Part(matched(run, run.read_raw(), benchmark, rows, partial=want.partial), benchmark, rows)
+
+
+def judged(run: Run, part: Part, kept: Kept, asking: Asking | None, pool: "JudgePool | None") -> Iterator[Item]:
+    """The lines of a part with new rollouts, where a model is asked, and with verdicts, where there is a pool."""
+    benchmark = part.benchmark
+
+    def work(items: Iterator[Item]) -> Iterator[Item]:
+        if asking:
+            items = asking.sampled(items, benchmark.prompt if benchmark else render, part.rows)
+        if pool is None:
+            yield from items
+            return
+        grader: Grader = benchmark.grader(pool) if benchmark else pool
+        reading = (benchmark.extract, benchmark.nothing) if benchmark else ()
+        judging = Judging(grader, IN_FLIGHT * run.options.workers, *reading)
+        yield from judging.lines(items)
+        run.add_faults(judging.faults)
+
+    def done(line: Line, problem: Problem) -> Line | None:
+        return kept.earlier(part.rows[line.file]).get(problem.id)
+
+    return spliced(part.items, done, work, asking.piece if asking else 1)
+
+
+def spliced(
+    items: Iterator[Item], done: Callable[[Line, Problem], Line | None],
+    work: Callable[[Iterator[Item]], Iterator[Item]], piece: int,
+) -> Iterator[Item]:
+    """The items in order: as they were `done` before, or as `work` makes them.
+
+    They are taken `piece` at a time, and a piece of which not all is done is worked on as a whole: engines that work in
+    batches then meet the same ones.
+    """
+    order: deque[tuple[int, Line | None]] = deque()
+
+    def left() -> Iterator[Item]:
+        while batch := list(islice(items, piece)):
+            earlier = [done(line, problem) for line, problem in batch]
+            is_done = all(earlier)
+            for (line, problem), found in zip(batch, earlier, strict=True):
+                order.append((line.index, _placed(found, line) if found and is_done else None))
+                if not is_done:
+                    yield line, problem
+
+    for line, problem in work(left()):
+        while order:
+            index, found = order.popleft()
+            if found:
+                yield found, found.decode(Problem)
+            elif index == line.index:
+                break
+        yield line, problem
+    yield from ((found, found.decode(Problem)) for _, found in order if found)
+
+
+def _placed(found: Line, line: Line) -> Line:
+    """The line that was kept, in the place of the one that it was made of."""
+    return Line(found.raw, line.file, line.number, line.index)
+
+
+def _asked_of(run: Run, benchmark: Benchmark, name: str) -> Iterator[Item]:
+    for index, problem in enumerate(islice(benchmark.problems, run.options.limit)):
+        run.counts.read += 1
+        yield Line(encode(problem), name, index + 1, index), problem
