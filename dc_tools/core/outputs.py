@@ -12,6 +12,7 @@ import re
 import stat
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +115,7 @@ class FileSink:
         """Hand all lines to the system; returns the state that `restore` takes."""
         if self.shard_records is not None and not self._buffer:
             return [self._shard, self._offset, self._in_shard]
-        with _disk(self.path):
+        with disk(self.path):
             if self._fd is None:
                 self._fd = os.open(_partial(self.path), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
                 _lock(self._fd, self.path)
@@ -161,7 +162,7 @@ class FileSink:
 
     def _finish(self) -> None:
         partial, final = _partial(self.path), self.path
-        with _disk(final):
+        with disk(final):
             if self._fd is None:
                 self._fd = os.open(partial, os.O_RDWR)
             if is_plain(final):
@@ -187,7 +188,7 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        with _disk(path):
+        with disk(path):
             self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         _lock(self._fd, path)
 
@@ -211,7 +212,7 @@ class Journal:
 
     def add(self, entry: dict[str, Any]) -> None:
         """Append one entry."""
-        with _disk(self.path):
+        with disk(self.path):
             os.write(self._fd, orjson.dumps(entry, default=str) + b"\n")
 
     def remove(self) -> None:
@@ -283,7 +284,7 @@ def sink_for(target: str, shard_records: int | None = None) -> Sink:
     if target.endswith("/") or path.is_dir():
         if shard_records is None:
             raise UsageError(f"{target}: a folder needs --shard-records N")
-        with _disk(path):
+        with disk(path):
             path.mkdir(parents=True, exist_ok=True)
         return FileSink(path, shard_records)
     if shard_records is not None:
@@ -332,7 +333,8 @@ def _open_fd(target: str) -> int:
 
 
 @contextlib.contextmanager
-def _disk(path: Path) -> Any:
+def disk(path: Path) -> Iterator[None]:
+    """What the disk refuses of `path` is a `CannotRun`."""
     try:
         yield
     except OSError as error:

@@ -27,7 +27,7 @@ def _is_folder(output: str) -> bool:
 
 def _had_faults(flags: dict[str, Any], earlier: dict[str, Any]) -> bool:
     """Whether a finished run in a folder met faults, which --resume has another try at."""
-    return bool(earlier.get("counts", {}).get("faults")) and earlier.get("facts", {}).get("is_folder", False)
+    return bool(earlier.get("counts", {}).get("faults")) and earlier.get("is_folder", False)
 
 
 @command(

@@ -79,7 +79,8 @@ def _counted(
                 timing = (asking.timings.pop(problem.id, None) if asking else None) or kept.timing(row, problem.id)
                 scores = benchmark.scores(problem, want.ks) if benchmark else {}
                 if _count(run, line, problem, rows, row, scores, timing):
-                    kept.add(row, problem.id, line, timing)
+                    kept.judged(row, problem.id, line)
+                    run.counts.written += not run.lines_out
                     if seen:
                         seen.add(row, problem)
         if isinstance(kept, InFolder):

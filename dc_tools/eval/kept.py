@@ -1,39 +1,43 @@
-"""Where judged lines go as they come, and what an unfinished evaluation in the same folder has of them.
+"""Where lines go as they are sampled and judged, and what an unfinished evaluation in the same folder has of them.
 
-    OUT/judged/ROW.jsonl   the lines of a row, each written once its rollouts are judged
+    OUT/judged/ROW.jsonl   the lines of a row
     OUT/timing.jsonl       how long sampling took, by problem
     OUT/scores.json        the scores, OUT/report.html, and OUT/manifest.json last
 """
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 import msgspec
 
-from dc_tools.core.errors import BadLine, CannotRun
+from dc_tools.core.errors import BadLine
 from dc_tools.core.manifest import write_atomic
-from dc_tools.core.outputs import FLUSH_BYTES, FileSink, StreamSink, sink_for
-from dc_tools.core.records import Finish, Line, Problem, Status, encode
+from dc_tools.core.outputs import FLUSH_BYTES, FileSink, StreamSink, disk, sink_for
+from dc_tools.core.records import Fields, Finish, Line, Problem, Status, encode
 from dc_tools.eval.timing import Timing
 
 TIMING = "timing.jsonl"
 
 
 class Kept(Protocol):
-    """A place for judged lines."""
+    """A place for lines."""
 
     def earlier(self, row: str) -> Mapping[str, Line]:
-        """The lines that an earlier part of the run has judged, by the problem's id."""
+        """The lines that an earlier part of the run has sampled or judged, by the problem's id."""
         ...
 
     def timing(self, row: str, name: str) -> Timing | None:
         """How long an earlier line took."""
         ...
 
-    def add(self, row: str, name: str, line: Line, timing: Timing | None) -> None:
-        """Keep a line; one of the earlier lines only takes its place in the order."""
+    def sampled(self, row: str, line: Line, timing: Timing) -> None:
+        """Keep answers before they are judged: they are what costs most."""
+        ...
+
+    def judged(self, row: str, name: str, line: Line) -> None:
+        """Keep the line of a problem. The order of these calls is that of the lines in the end."""
         ...
 
 
@@ -48,7 +52,10 @@ class Nowhere:
         """Nothing is known."""
         return None
 
-    def add(self, row: str, name: str, line: Line, timing: Timing | None) -> None:
+    def sampled(self, row: str, line: Line, timing: Timing) -> None:
+        """Nothing."""
+
+    def judged(self, row: str, name: str, line: Line) -> None:
         """Nothing."""
 
 
@@ -58,7 +65,7 @@ class OneFile(Nowhere):
     def __init__(self, sink: StreamSink | FileSink) -> None:
         self._sink = sink
 
-    def add(self, row: str, name: str, line: Line, timing: Timing | None) -> None:
+    def judged(self, row: str, name: str, line: Line) -> None:
         """Write it."""
         self._sink.write(line.to_bytes())
         if self._sink.pending > FLUSH_BYTES:
@@ -66,52 +73,58 @@ class OneFile(Nowhere):
 
 
 class InFolder:
-    """A file for each row. What a kill cut short, or could not be sampled or judged, is not counted as done."""
+    """A file for each row, with a line that was only sampled before the same line judged; in the end, with these alone.
+
+    Of an earlier part of the run counts what was sampled without an error; what could not be judged then is so again.
+    """
 
     def __init__(self, folder: Path, rows: Sequence[str]) -> None:
         self._files = {row: folder / "judged" / f"{row.replace('/', '_')}.jsonl" for row in rows}
         self._order: dict[str, list[str]] = {row: [] for row in rows}
-        with _disk(folder):
+        with disk(folder):
             (folder / "judged").mkdir(exist_ok=True)
-            self._earlier = {row: _sound(file) for row, file in self._files.items()}
+            self._earlier = {row: _sampled(file) for row, file in self._files.items()}
             self._timings = _timings(folder / TIMING, self._earlier)
             for row, file in self._files.items():
-                write_atomic(file, b"".join(line.raw + b"\n" for line in self._earlier[row].values()))
-            write_atomic(folder / TIMING, b"".join(encode(each) + b"\n" for each in self._timings.values()))
-            self._timing_file = (folder / TIMING).open("ab", buffering=0)
-            self._open = {row: file.open("ab", buffering=0) for row, file in self._files.items()}
+                write_atomic(file, _joined(line.to_bytes() for line in self._earlier[row].values()))
+            write_atomic(folder / TIMING, _joined(encode(each) for each in self._timings.values()))
+            self._timing_file = (folder / TIMING).open("ab")
+            self._open = {row: file.open("ab") for row, file in self._files.items()}
 
     def earlier(self, row: str) -> Mapping[str, Line]:
-        """Those whose rollouts were all sampled and judged."""
+        """Those of an earlier part of the run."""
         return self._earlier[row]
 
     def timing(self, row: str, name: str) -> Timing | None:
         """As it was written."""
         return self._timings.get((row, name))
 
-    def add(self, row: str, name: str, line: Line, timing: Timing | None) -> None:
-        """Write what is new; its timing first, so that a line is never without."""
+    def sampled(self, row: str, line: Line, timing: Timing) -> None:
+        """Write both, the timing first, so that a line is never without."""
+        with disk(self._files[row]):
+            _append(self._timing_file, encode(timing))
+            _append(self._open[row], line.to_bytes())
+
+    def judged(self, row: str, name: str, line: Line) -> None:
+        """Write it, where it is not there already."""
         self._order[row].append(name)
-        earlier = self._earlier[row].get(name)
-        if earlier and earlier.raw == line.raw:
-            return
-        with _disk(self._files[row]):
-            if timing:
-                self._timing_file.write(encode(timing) + b"\n")
-            self._open[row].write(line.to_bytes() + b"\n")
+        earlier, raw = self._earlier[row].get(name), line.to_bytes()
+        if earlier is None or earlier.to_bytes() != raw:
+            with disk(self._files[row]):
+                _append(self._open[row], raw)
 
     def close(self) -> None:
         """Nothing more is written."""
         for file in (*self._open.values(), self._timing_file):
-            file.close()
+            with contextlib.suppress(OSError):  # of a full disk, which was told before
+                file.close()
 
     def finish(self) -> None:
-        """Put each row's lines into the order in which they were added."""
+        """Leave of each row its judged lines, in their order."""
         for row, file in self._files.items():
-            with _disk(file):
-                lines = _sound(file, strict=False)
-                if list(lines) != self._order[row]:
-                    write_atomic(file, b"".join(lines[name].raw + b"\n" for name in self._order[row]))
+            with disk(file):
+                last = {_name(raw): raw for raw in _whole_lines(file)}
+                write_atomic(file, _joined(last[name] for name in self._order[row]))
 
 
 @contextlib.contextmanager
@@ -126,40 +139,54 @@ def one_file(target: str) -> Iterator[OneFile]:
     sink.commit()
 
 
-def _sound(file: Path, *, strict: bool = True) -> dict[str, Line]:
-    """The whole lines of a file by id; with `strict` without those that are to be done again."""
+def _append(file: BinaryIO, raw: bytes) -> None:
+    file.write(raw + b"\n")
+    file.flush()
+
+
+def _joined(lines: Iterable[bytes]) -> bytes:
+    return b"".join(line + b"\n" for line in lines)
+
+
+def _whole_lines(file: Path) -> list[bytes]:
+    """Without the last one where a kill cut it short."""
+    return file.read_bytes().split(b"\n")[:-1] if file.exists() else []
+
+
+def _name(raw: bytes) -> str:
+    return Fields.parse(raw).get_as("id", str, "")
+
+
+def _sampled(file: Path) -> dict[str, Line]:
+    """The lines of a file by id, the last one of each; verdicts of IE are taken off, failed samples left out."""
     found: dict[str, Line] = {}
-    raws = file.read_bytes().split(b"\n")[:-1] if file.exists() else []
-    for number, raw in enumerate(raws, 1):
+    for number, raw in enumerate(_whole_lines(file), 1):
         line = Line(raw, str(file), number, number - 1)
         with contextlib.suppress(BadLine):
             problem = line.decode(Problem)
-            if not strict or not _has_faults(problem):
-                found[problem.id] = line
+            if any(rollout.finish is Finish.ERROR for rollout in problem.rollouts):
+                found.pop(problem.id, None)
+                continue
+            _forget_faults(line, problem)
+            found[problem.id] = line
     return found
 
 
-def _has_faults(problem: Problem) -> bool:
-    return any(
-        rollout.finish is Finish.ERROR or (rollout.verdict is not None and rollout.verdict.status is Status.IE)
-        for rollout in problem.rollouts
-    )
+def _forget_faults(line: Line, problem: Problem) -> None:
+    faults = [i for i, r in enumerate(problem.rollouts) if r.verdict and r.verdict.status is Status.IE]
+    if faults:
+        rollouts = line.fields.get_as("rollouts", list[dict[str, msgspec.Raw]], [])
+        for index in faults:
+            del rollouts[index]["verdict"]
+        line.fields.put_raw("rollouts", msgspec.json.encode(rollouts))
 
 
 def _timings(file: Path, lines: Mapping[str, Mapping[str, Line]]) -> dict[tuple[str, str], Timing]:
     """Those of lines that are there."""
     found: dict[tuple[str, str], Timing] = {}
-    for raw in file.read_bytes().split(b"\n")[:-1] if file.exists() else []:
+    for raw in _whole_lines(file):
         with contextlib.suppress(msgspec.DecodeError):
             each = msgspec.json.decode(raw, type=Timing)
             if each.id in lines.get(each.row, {}):
                 found[each.row, each.id] = each
     return found
-
-
-@contextlib.contextmanager
-def _disk(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise CannotRun(f"{path}: {error.strerror or error}") from error

@@ -1,7 +1,7 @@
 """The parts of an evaluation: lines that are judged by one set of rules, and their way through it.
 
-    lines -> those that are done already take their places as they are
-          -> sampled, where a model is asked -> judged -> counted and kept (evaluation.py)
+    lines -> sampled, where a model is asked; those that were before take their places as they are
+          -> judged -> counted and kept (evaluation.py)
 """
 
 from collections import deque
@@ -53,24 +53,28 @@ def parts(run: Run, want: Wanted, rows: Mapping[str, str], pool: "JudgePool") ->
 
 def judged(run: Run, part: Part, kept: Kept, asking: Asking | None, pool: "JudgePool | None") -> Iterator[Item]:
     """The lines of a part with new rollouts, where a model is asked, and with verdicts, where there is a pool."""
-    benchmark = part.benchmark
-
-    def work(items: Iterator[Item]) -> Iterator[Item]:
-        if asking:
-            items = asking.sampled(items, benchmark.prompt if benchmark else render, part.rows)
-        if pool is None:
-            yield from items
-            return
-        grader: Grader = benchmark.grader(pool) if benchmark else pool
-        reading = (benchmark.extract, benchmark.nothing) if benchmark else ()
-        judging = Judging(grader, IN_FLIGHT * run.options.workers, *reading)
-        yield from judging.lines(items)
-        run.add_faults(judging.faults)
+    benchmark, rows = part.benchmark, part.rows
 
     def done(line: Line, problem: Problem) -> Line | None:
-        return kept.earlier(part.rows[line.file]).get(problem.id)
+        return kept.earlier(rows[line.file]).get(problem.id)
 
-    return spliced(part.items, done, work, asking.piece if asking else 1)
+    def ask(items: Iterator[Item]) -> Iterator[Item]:
+        if not asking:
+            yield from items
+            return
+        for line, problem, timing in asking.sampled(items, benchmark.prompt if benchmark else render, rows):
+            kept.sampled(timing.row, line, timing)
+            yield line, problem
+
+    answered = spliced(part.items, done, ask, asking.piece if asking else 1)
+    if pool is None:
+        yield from answered
+        return
+    grader: Grader = benchmark.grader(pool) if benchmark else pool
+    reading = (benchmark.extract, benchmark.nothing) if benchmark else ()
+    judging = Judging(grader, IN_FLIGHT * run.options.workers, *reading)
+    yield from judging.lines(answered)
+    run.add_faults(judging.faults)
 
 
 def spliced(

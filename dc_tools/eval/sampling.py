@@ -58,7 +58,7 @@ class Asking:
 
     def sampled(
         self, items: Iterator[Item], ask: Callable[[Problem, PromptStyle], Prompt], rows: Mapping[str, str]
-    ) -> Iterator[Item]:
+    ) -> Iterator[tuple[Line, Problem, Timing]]:
         """Each line with new rollouts, in order; a line without a statement is rejected. `rows` are those of files."""
         waiting: deque[Item] = deque()
 
@@ -82,8 +82,9 @@ class Asking:
             now = time.monotonic()
             self._run.add_faults(sum(sample.finish is Finish.ERROR for sample in samples))
             latency_s = [round(s.latency_s, 4) for s in samples if s.latency_s is not None]
-            self.timings[problem.id] = Timing(rows[line.file], problem.id, round(now - before, 4), latency_s)
-            yield _answered(line, problem, samples, engine.name)
+            timing = Timing(rows[line.file], problem.id, round(now - before, 4), latency_s)
+            self.timings[problem.id] = timing
+            yield *_answered(line, problem, samples, engine.name), timing
             before = now
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import orjson
 import pytest
+from chat_server import hangs, serving, status
 from processes import BIN, end, run, started, wait_until
-from rollout_server import hangs, serving, status
 from tiny_model import examples
 
 from dc_tools.core.extract import extract_code

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rollout_server import ChatServer, answers, cuts, drops, hangs, serving, status, trickles
+from chat_server import ChatServer, answers, cuts, drops, hangs, serving, status, trickles
 from tiny_model import examples, messages_of
 
 from dc_tools.core.errors import CannotRun, UsageError
