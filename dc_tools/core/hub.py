@@ -1,11 +1,12 @@
-"""Inputs on the Hugging Face hub: `hf://owner/name[@revision][/path][?split=...&config=...]`, datasets alone.
+"""The Hugging Face hub: datasets as inputs, `hf://owner/name[@revision][/path][?split=...&config=...]`, and models,
+`owner/name[@revision]`.
 
 A path is a file, or a folder whose files are meant. Without a path the dataset's card says which files make up a
 configuration and its splits, and where it does not, their names do: `data/train-00000-of-00003.parquet`,
 `taco/test.jsonl`, `default/train/0000.parquet`. Where several splits or configurations could be meant, none is guessed.
 
-What is read has a name of the same form, `hf://owner/name@<commit>/<file>`, so that it says for ever which bytes were
-read, on every machine; the cache, the token and the endpoint are huggingface_hub's (HF_HOME, HF_TOKEN, HF_ENDPOINT,
+What is read of a dataset has a name of the same form, `hf://owner/name@<commit>/<file>`, so that it says for ever which
+bytes were read, on every machine; the cache, the token and the endpoint are huggingface_hub's (HF_HOME, HF_TOKEN, HF_ENDPOINT,
 HF_HUB_OFFLINE). Which files a revision holds is noted beside them in the cache, for runs without a network.
 """
 
@@ -28,13 +29,16 @@ from dc_tools.core.records import encode
 
 T = TypeVar("T")
 FORM = "hf://owner/name[@revision][/path][?split=...&config=...]"
-DATASET = "dataset"
+DATASET, MODEL = "dataset", "model"
 TIMEOUT_S = 10.0
 """For the first word of the hub; downloads have huggingface_hub's own limits."""
 NAME = re.compile(
     r"(?P<repo>\w[\w.-]*/\w[\w.-]*)(?:@(?P<revision>refs/convert/\w+|refs/pr/\d+|[^/?]+))?"
     r"(?:/(?P<path>[^?]*))?(?:\?(?P<query>.*))?", re.ASCII
 )
+MODEL_NAME = re.compile(r"(?P<repo>\w[\w.-]*/\w[\w.-]*)(?:@(?P<revision>[\w.%-]+))?", re.ASCII)
+MODEL_FILES = ("*.json", "*.safetensors", "*.jinja", "*.model", "*.txt")
+"""What transformers and vLLM load: weights in one format, tokenizer, chat template."""
 COMMIT = re.compile(r"[0-9a-f]{40}")
 DATA = re.compile(r"\.(parquet|jsonl|ndjson|json)(?:\.gz|\.zst)?$", re.IGNORECASE)
 NO_DATA = re.compile(r"(^|/)\.|(^|/)(dataset_infos?|dataset_dict|state|([^/]*\.)?manifest)\.json$")
@@ -58,11 +62,17 @@ class Reference:
     path: str = ""
     split: str | None = None
     config: str | None = None
+    kind: str = DATASET
 
     @property
     def dataset(self) -> str:
-        """The name of the dataset for people."""
-        return f"{ON_THE_HUB}{self.repo}"
+        """The name for people."""
+        return self.repo if self.kind == MODEL else f"{ON_THE_HUB}{self.repo}"
+
+    @property
+    def page(self) -> str:
+        """Its page on the hub."""
+        return self.repo if self.kind == MODEL else f"datasets/{self.repo}"
 
 
 class DataFiles(msgspec.Struct):
@@ -131,6 +141,26 @@ def local_path(name: str) -> str:
     hub, reference = _hub(), parse(name)
     return _asked(reference, lambda: str(hub.hf_hub_download(
         reference.repo, reference.path, repo_type=DATASET, revision=reference.revision
+    )))
+
+
+def is_model(name: str) -> bool:
+    """Whether `name` has the form of a model on the hub."""
+    return MODEL_NAME.fullmatch(name) is not None
+
+
+def model_folder(name: str) -> Path:
+    """Where the files of the model `owner/name[@revision]` are on this machine; downloaded where they are not yet.
+
+    Errors: `CannotRun`.
+    """
+    found = MODEL_NAME.fullmatch(name)
+    if not found:
+        raise UsageError(f"{name}: not of the form owner/name[@revision]")
+    reference = Reference(found["repo"], unquote(found["revision"] or "main"), kind=MODEL)
+    _quieten(bars=sys.stderr.isatty())
+    return Path(_asked(reference, lambda: _hub().snapshot_download(
+        reference.repo, revision=reference.revision, allow_patterns=list(MODEL_FILES)
     )))
 
 
@@ -312,11 +342,11 @@ def _advice(error: Exception, reference: Reference) -> str:
     errors, endpoint = hub.errors, hub.constants.ENDPOINT
     status = getattr(getattr(error, "response", None), "status_code", None)
     if isinstance(error, errors.GatedRepoError):
-        return f"gated: accept its terms at {endpoint}/datasets/{reference.repo} and set HF_TOKEN"
+        return f"gated: accept its terms at {endpoint}/{reference.page} and set HF_TOKEN"
     if isinstance(error, errors.RevisionNotFoundError):
         return f"no revision {reference.revision}"
     if isinstance(error, errors.RepositoryNotFoundError) or status in (401, 403):
-        return f"no such dataset at {endpoint}, or not for all to read: check its name, and set HF_TOKEN"
+        return f"no such {reference.kind} at {endpoint}, or not for all to read: check its name, and set HF_TOKEN"
     if hub.constants.HF_HUB_OFFLINE:
         return "not all of it was downloaded before, and HF_HUB_OFFLINE is set"
     if status is not None:

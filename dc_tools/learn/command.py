@@ -97,11 +97,11 @@ def main(
     check_names(places)
     shape = Shape(trainers, samplers, judges, run.options.workers, engine, tp)
     shape.check(first)
-    model_folder(model)
+    there = model_folder(model)
     problems, evaluation = problem_lines(run), evaluation_lines(eval or [])
     once = -(-len(problems) // first.batch)
     if dry_run:
-        show_plan(run, Path(model), first, shape, len(problems), steps or once, device, device_memory)
+        show_plan(run, there, first, shape, len(problems), steps or once, device, device_memory)
         return
     address = ray_address or os.environ.get("RAY_ADDRESS")
     prepare_for_ray(address)

@@ -29,6 +29,7 @@ from dc_tools.core.run import Run
 from dc_tools.learn.card import model_card
 from dc_tools.learn.disk import writing
 from dc_tools.learn.recipe import Recipe
+from dc_tools.rollout.engine import model_name
 
 LOCK = "run.lock"
 OWN = (
@@ -143,7 +144,7 @@ class Folder:
         path = self.path / "metrics.jsonl"
         lines = path.read_bytes().splitlines() if path.exists() else []
         last = orjson.loads(lines[-1]) if lines else {}
-        base, recipe = Path(model).resolve().name, self.recipe(last.get("step", 0) + 1)
+        base, recipe = model_name(model), self.recipe(last.get("step", 0) + 1)
         versions = {"dc-tools": git_revision() or dc_tools.__version__} | package_versions()
         return model_card(base, recipe, self._identity, versions, last)
 

@@ -28,7 +28,7 @@ from dc_tools.learn.recipe import Recipe
 from dc_tools.learn.sampler import Sampler, probe_ids
 from dc_tools.learn.schedule import rate
 from dc_tools.learn.weights import weights_of, whole_model
-from dc_tools.rollout.engine import Prompt, Sampling
+from dc_tools.rollout.engine import Prompt, Sampling, model_name
 from dc_tools.rollout.link import Link, Spec
 
 MOST_NOT_FINITE = 3
@@ -88,7 +88,7 @@ class Trainer:
             self.policy = load_policy(model, device=device, lora=lora, freeze_embeddings=recipe.freeze_embeddings)
         self.own_dtype = self.policy.hold_in_float32()
         self.policy.model.eval()  # no dropout: the learner must see the sampler's distribution
-        self.sampler = Sampler(self.policy.model, self.policy.tokenizer, Path(model).resolve().name, recipe)
+        self.sampler = Sampler(self.policy.model, self.policy.tokenizer, model_name(model), recipe)
         self.cost = Cost.of(self.policy.base)
         self.scorer = self.ranks.shard(Scorer(self.policy, little_memory=recipe.gradient_checkpointing))
         self.optimizer = torch.optim.AdamW(

@@ -7,16 +7,27 @@ from pathlib import Path
 from typing import Protocol
 
 from dc_tools.core.errors import CannotRun
+from dc_tools.core.hub import is_model
+from dc_tools.core.hub import model_folder as model_on_the_hub
 from dc_tools.core.records import Finish, Usage
 
 
-def model_folder(directory: str | Path) -> Path:
-    """The folder of a Hugging Face model, looked at before libraries that take seconds to load. Errors: `CannotRun`."""
-    path = Path(directory)
+def model_folder(name: str | Path) -> Path:
+    """The folder of a Hugging Face model, looked at before libraries that take seconds to load; `owner/name[@revision]`
+    that is no folder here is downloaded from the hub. Errors: `CannotRun`."""
+    path = Path(name)
+    if not path.exists() and is_model(str(name)):
+        path = model_on_the_hub(str(name))
     if not (path / "config.json").is_file():
         hint = "an adapter: merge it into its model" if (path / "adapter_config.json").is_file() else "no config.json"
-        raise CannotRun(f"{directory}: not a model folder ({hint}); --model takes what save_pretrained wrote")
+        raise CannotRun(f"{name}: not a model folder ({hint}); --model takes what save_pretrained wrote")
     return path
+
+
+def model_name(name: str | Path) -> str:
+    """What a model is called in records: the last part of its folder's or hub name, without a revision."""
+    path = Path(name)
+    return path.resolve().name if path.exists() else path.name.partition("@")[0]
 
 
 @dataclass(frozen=True)

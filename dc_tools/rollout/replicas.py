@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from dc_tools.core import cluster
-from dc_tools.rollout.engine import Prompt, Sample, Sampling, model_folder
+from dc_tools.rollout.engine import Prompt, Sample, Sampling, model_name
 from dc_tools.rollout.vllm import AHEAD, VllmEngine
 
 
@@ -14,7 +14,7 @@ class ReplicatedVllm:
     """vLLM engines that take the prompts in turn."""
 
     def __init__(self, directory: str, replicas: cluster.Replicas, count: int) -> None:
-        self.name = model_folder(directory).resolve().name
+        self.name = model_name(directory)
         self._replicas, self._ahead = replicas, AHEAD * count
 
     def generate(self, prompts: Iterable[Prompt], sampling: Sampling) -> Iterator[list[Sample]]:

@@ -28,7 +28,7 @@ from dc_tools.core.records import Finish
 from dc_tools.rollout.chat import encode, end_ids
 from dc_tools.rollout.decode import Batch, Prefix, read, sampling_from
 from dc_tools.rollout.draw import draw
-from dc_tools.rollout.engine import Prompt, Sample, Sampling, model_folder, sample_seed
+from dc_tools.rollout.engine import Prompt, Sample, Sampling, model_folder, model_name, sample_seed
 
 COMPACT_BELOW = 0.8
 """With nothing left to begin, empty rows are cut out once at most this share still grows: a cut copies the cache."""
@@ -53,7 +53,7 @@ class TransformersEngine:
     ) -> "TransformersEngine":
         """The model saved in `directory`, named after it. Errors: `CannotRun`."""
         model, tokenizer = load_model(directory, device)
-        return cls(model, tokenizer, Path(directory).resolve().name, batch_prompts, rows)
+        return cls(model, tokenizer, model_name(directory), batch_prompts, rows)
 
     def encode(self, prompt: Prompt) -> list[int]:
         """Ids of the chat. Errors: `CannotRun`."""

@@ -23,7 +23,7 @@ from dc_tools.core.errors import CannotRun, missing_extra
 from dc_tools.core.parallel import ordered
 from dc_tools.core.records import Finish
 from dc_tools.rollout.chat import encode, end_ids
-from dc_tools.rollout.engine import Prompt, Sample, Sampling, model_folder, sample_seed
+from dc_tools.rollout.engine import Prompt, Sample, Sampling, model_folder, model_name, sample_seed
 
 if TYPE_CHECKING:
     from dc_tools.rollout.link import Spec
@@ -130,7 +130,7 @@ class VllmEngine:
                 )
             except Exception as error:  # vLLM and the libraries below it have errors of many kinds
                 raise CannotRun(f"{directory}: vLLM cannot load the model: {_first_line(error)}") from error
-        return cls(llm, path.resolve().name, is_on_cpu=is_on_cpu)
+        return cls(llm, model_name(directory), is_on_cpu=is_on_cpu)
 
     def generate(self, prompts: Iterable[Prompt], sampling: Sampling) -> Iterator[list[Sample]]:
         """For each prompt its samples; prompts are taken some way ahead of the answers.

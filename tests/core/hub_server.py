@@ -1,4 +1,4 @@
-"""A small hub: one dataset repository over HTTP, as huggingface_hub asks for it, with a log of what was asked."""
+"""A small hub: one repository, a dataset and a model alike, as huggingface_hub asks for it, and what it was asked."""
 
 import contextlib
 import json
@@ -40,15 +40,18 @@ class Handler(BaseHTTPRequestHandler):
         url = urlsplit(self.path)
         path = unquote(url.path)
         self.hub.asked.append(f"{self.command} {path}")
-        api, files = f"/api/datasets/{REPO}", f"/datasets/{REPO}/resolve/{self.hub.commit}/"
+        kind, folder = ("models", "") if path.startswith((f"/api/models/{REPO}", f"/{REPO}")) else ("datasets",) * 2
+        api, files = f"/api/{kind}/{REPO}", f"{f'/{folder}' if folder else ''}/{REPO}/resolve/{self.hub.commit}/"
         if self.hub.refuse:
             self.refuse(*self.hub.refuse)
         elif path == f"{api}/revision/main" or path == f"{api}/revision/{self.hub.commit}":
-            self.answer({"id": REPO, "sha": self.hub.commit, "tags": [], "cardData": self.hub.card})
+            siblings = [{"rfilename": name} for name in self.hub.files]
+            there = {"id": REPO, "sha": self.hub.commit, "tags": [], "cardData": self.hub.card}
+            self.answer(there | {"siblings": siblings} if kind == "models" else there)
         elif path.startswith(f"{api}/revision/"):
             self.refuse(404, "RevisionNotFound")
         elif path == f"{api}/tree/{self.hub.commit}":
-            self.page(int(url.query.rpartition("cursor=")[2] or 0) if "cursor=" in url.query else 0)
+            self.page(api, int(url.query.rpartition("cursor=")[2] or 0) if "cursor=" in url.query else 0)
         elif path.startswith(files) and self.hub.gated and self.headers["Authorization"] != "Bearer hf_right":
             self.refuse(401, "GatedRepo")
         elif path.startswith(files) and path.removeprefix(files) in self.hub.files:
@@ -59,14 +62,14 @@ class Handler(BaseHTTPRequestHandler):
 
     do_HEAD = do_GET
 
-    def page(self, start: int) -> None:
+    def page(self, api: str, start: int) -> None:
         """One page of the tree, with a link to the next."""
         entries = [
             {"type": "file", "oid": "0", "size": len(data), "path": path} for path, data in self.hub.files.items()
         ]
         folders = sorted({path.rpartition("/")[0] for path in self.hub.files} - {""})
         entries += [{"type": "directory", "oid": "0", "size": 0, "path": path} for path in folders]
-        following = f"{self.hub.url}/api/datasets/{REPO}/tree/{self.hub.commit}?recursive=True&cursor={start + PAGE}"
+        following = f"{self.hub.url}{api}/tree/{self.hub.commit}?recursive=True&cursor={start + PAGE}"
         more = {"Link": f'<{following}>; rel="next"'} if start + PAGE < len(entries) else {}
         self.answer(entries[start : start + PAGE], more)
 
