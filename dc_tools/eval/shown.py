@@ -110,10 +110,10 @@ def _items(
     parts: list[str] = []
     room -= len(start) + len(end)
     for i, value in enumerate(values):
-        if parts and room < MORE:
+        if parts and room < MORE + LEAST:
             parts.append(f"… {size - i} more")
             break
-        parts.append(write(value, room if i == size - 1 else max(room - MORE, LEAST), levels - 1))
+        parts.append(write(value, room if i == size - 1 else room - MORE, levels - 1))
         room -= len(parts[-1]) + len(comma)
     return f"{start}{comma.join(parts)}{end}"
 

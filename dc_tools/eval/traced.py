@@ -14,6 +14,7 @@ import time
 import types
 import warnings
 from collections.abc import Callable
+from itertools import chain
 from typing import Any
 
 FILE = "candidate.py"
@@ -33,19 +34,24 @@ CHECKED = 256
 """Steps between two looks at the clock."""
 MOST_CHANGED = 12
 """Variables of one step; what else has changed is shown with the next one."""
+MOST_CELLS = 400
+"""Of a list, or of a list of lists, that is looked through for what has changed."""
 LONGEST_NAME = 60
 UNNAMED = frozenset(("<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>", "<lambda>"))
 SCALARS = frozenset(map(id, (type(None), bool, int, float, str, bytes)))
 UNSHOWN = frozenset(map(id, (
     types.ModuleType, types.FunctionType, types.BuiltinFunctionType, types.MethodType, types.GenericAlias,
 )))
+CUT = "…"
+ROOM, CELL_ROOM, MOST_TOLD = 80, 12, 2
+"""Characters of a value, of an item that has changed in it, and how many such are told."""
 LINE, RETURN, RAISE = "line", "return", "raise"
 
 
 class Recorder:
     """The buffer, and what is counted."""
 
-    def __init__(self, buffer: Any, shown: Callable[[Any], str], given: dict[str, Any]) -> None:
+    def __init__(self, buffer: Any, shown: Callable[..., str], given: dict[str, Any]) -> None:
         self.buffer, self.shown, self.given = buffer, shown, given
         self.count, self.characters, self.room = 0, 0, TEXT
         self.until = time.process_time() + MOST_S
@@ -96,7 +102,7 @@ class Recorder:
 class Watch:
     """The local trace function of one frame."""
 
-    __slots__ = ("depth", "function", "raising", "recorder", "scalars", "texts")
+    __slots__ = ("cells", "depth", "function", "raising", "recorder", "scalars", "texts")
 
     def __init__(self, recorder: Recorder, frame: types.FrameType) -> None:
         self.recorder = recorder
@@ -104,6 +110,7 @@ class Watch:
         self.function = frame.f_code.co_qualname.rpartition("<locals>.")[2][:LONGEST_NAME]
         self.texts: dict[str, str] = {}
         self.scalars: dict[str, object] = {}
+        self.cells: dict[str, list[Any]] = {}
         self.raising = False
 
     def __call__(self, frame: types.FrameType, event: str, argument: Any) -> "Watch":
@@ -144,6 +151,8 @@ class Watch:
             if (is_scalar and name in scalars and scalars[name] is value) or not self._is_shown(name, value):
                 continue
             text = self.recorder.shown(value)
+            if type(value) is list and CUT in text:
+                text = self._with_cells(name, value, text)
             if texts.get(name) != text:
                 if len(changed) >= MOST_CHANGED:
                     break
@@ -158,6 +167,20 @@ class Watch:
             scalars.pop(name, None)
         return changed
 
+    def _with_cells(self, name: str, value: list[Any], text: str) -> str:
+        """A long list, and where it has changed since the last step: there may be nothing to see in its beginning."""
+        before, now = self.cells.pop(name, []), cells(value)
+        if not now:
+            return text
+        self.cells[name] = now
+        if len(before) != len(now):
+            return text
+        changed = [i for i, (old, new) in enumerate(zip(before, now, strict=True)) if old is not new]
+        if not changed:
+            return self.texts.get(name, text)
+        told = "".join(f", {place(value, i)} = {self.recorder.shown(now[i], CELL_ROOM)}" for i in changed[:MOST_TOLD])
+        return self.recorder.shown(value, ROOM - len(told)) + told
+
     def _is_shown(self, name: str, value: object) -> bool:
         """Whether a variable is a value, and not a part of the program or what a module found when it began."""
         kind, given = type(value), self.recorder.given
@@ -170,6 +193,26 @@ def variables(frame: types.FrameType) -> dict[str, Any]:
     """A copy of a frame's variables; none in a class whose names are kept in something else than a dict."""
     values: Any = frame.f_locals
     return dict(values) if type(values) is dict or is_function(frame) else {}
+
+
+def cells(value: list[Any]) -> list[Any]:
+    """The items of a list of simple values, or of the lists in it; none where they are other or too many."""
+    if len(value) > MOST_CELLS or not value:
+        return []
+    if type(value[0]) is not list:
+        return list(value) if id(type(value[0])) in SCALARS else []
+    is_small = all(type(row) is list for row in value) and sum(map(len, value)) <= MOST_CELLS
+    return list(chain.from_iterable(value)) if is_small else []
+
+
+def place(value: list[Any], cell: int) -> str:
+    """Where one of the `cells` is."""
+    if type(value[0]) is not list:
+        return f"[{cell}]"
+    row = 0
+    while cell >= len(value[row]):
+        cell, row = cell - len(value[row]), row + 1
+    return f"[{row}][{cell}]"
 
 
 def is_function(frame: types.FrameType) -> bool:
@@ -192,7 +235,7 @@ def depth_of(frame: types.FrameType) -> int:
     return 0
 
 
-def in_words(error: Any, shown: Callable[[Any], str]) -> str:
+def in_words(error: Any, shown: Callable[..., str]) -> str:
     """An exception as its last line in a traceback, as far as no code of the candidate's is needed for that."""
     arguments = BaseException.__dict__["args"].__get__(error)
     name = type.__dict__["__name__"].__get__(type(error))[:LONGEST_NAME]
@@ -201,7 +244,7 @@ def in_words(error: Any, shown: Callable[[Any], str]) -> str:
     return f"{name}: {shown(arguments[0] if len(arguments) == 1 else arguments)}" if arguments else name
 
 
-def run(code: bytes, names: dict[str, Any], shown: Callable[[Any], str]) -> None:
+def run(code: bytes, names: dict[str, Any], shown: Callable[..., str]) -> None:
     """Execute a program in `names`, which have the buffer; whatever is called later is traced, too."""
     recorder = Recorder(names.pop("__probes__"), shown, {})
     with warnings.catch_warnings():

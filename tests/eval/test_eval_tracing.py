@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dc_tools.core.records import Entry, Mode, Problem, Status, Test, TestVerdict, Verdict, encode
+from dc_tools.eval.shown import shown
 from dc_tools.eval.tracing import OUTPUT, Step, Trace, failing_test, submit_trace
 from dc_tools.sandbox.judge import JudgePool
 
@@ -99,6 +100,17 @@ def test_a_name_that_is_gone_is_told(pool: JudgePool) -> None:
     assert [step.changed for step in trace.steps] == [{}, {"a": "1"}, {"a": ""}, {"b": "2"}]
 
 
+def test_what_changes_far_behind_in_a_list_is_told(pool: JudgePool) -> None:
+    code = "d = [0] * 100\nd[57] = 3\nd[57] = 4\nx = 1\ng = [[0] * 10 for _ in range(10)]\ng[7][1], g[8][2] = 5, 6\n"
+    trace = traced(pool, code)
+    assert [step.changed for step in trace.steps] == [
+        {}, {"d": f"[{'0, ' * 19}… 81 more]"}, {"d": f"[{'0, ' * 15}… 85 more], [57] = 3"},
+        {"d": f"[{'0, ' * 15}… 85 more], [57] = 4"}, {"x": "1"},
+        {"g": f"[[{'0, ' * 9}0], [0, 0, … 8 more], [0, … 9 mor…, … 7 more]"},
+        {"g": f"[[{'0, ' * 5}… 5 more], [0, … 9 mo…, … 8 more], [7][1] = 5, [8][2] = 6"},
+    ]
+
+
 READS = [
     "a = input()\nprint(a + input())", "import sys\nfor line in sys.stdin: print(line, end='')",
     "import sys\nprint(sys.stdin.buffer.read())", "print(open(0).read())", "import os\nprint(os.read(0, 9))",
@@ -149,8 +161,8 @@ COUNTS = "def f(n):\n    return n and 1 + f(n - 1)\n"
 @pytest.mark.parametrize(
     ("code", "total", "end"),
     [
-        ("while True:\n    try:\n        x = 1\n    except BaseException:\n        pass\n", 100_000, "stopped after"),
-        ("s = 0\nfor i in range(10**7):\n    s += i\n", 100_000, "stopped after 100000 steps"),
+        ("while True:\n    try:\n        x = 1\n    except BaseException:\n        pass\n", None, "stopped after"),
+        ("s = 0\nfor i in range(10**7):\n    s += i\n", None, "stopped after"),
         ("def f(n):\n    return f(n + 1)\nf(0)\n", None, "raised RecursionError: maximum recursion depth exceeded"),
         ("a = []\nwhile True:\n    a.append(bytearray(10**7))\n", None, "MLE: over 1024 MiB"),
         ("while True:\n    print('x' * 10**6)\n", None, "OLE: over 16 MiB of output"),
@@ -171,7 +183,7 @@ def test_whatever_a_program_does_there_is_a_trace(pool: JudgePool, code: str, to
     trace = traced(pool, code)
     assert trace.end.startswith(end)
     assert total is None or trace.total == total
-    assert len(trace.output) <= OUTPUT and len(trace.steps) <= 300
+    assert len(trace.output) <= OUTPUT and len(trace.steps) <= 300 and trace.total <= 100_000
     assert trace.skipped == trace.total - len(trace.steps)
 
 
@@ -210,17 +222,30 @@ i = [[[[[5]]]]]
 
 def test_no_code_of_the_program_runs_to_show_a_value(pool: JudgePool) -> None:
     trace = traced(pool, HOSTILE)
-    shown = {name: text for step in trace.steps for name, text in step.changed.items() if step.depth == 0}
+    found = {name: text for step in trace.steps for name, text in step.changed.items() if step.depth == 0}
     assert trace.output == ""
-    assert all(len(text) <= 80 for text in shown.values())
-    assert shown == {
-        "a": "<Evil>", "b": "[<Evil>, <Sub>, [<Evil>, <Sub>, [<Evil>, <Sub>, [<Evil>, <Sub>, … 1 more]]]]",
+    assert all(len(text) <= 80 for text in found.values())
+    assert found == {
+        "a": "<Evil>", "b": "[<Evil>, <Sub>, [<Evil>, <Sub>, [<Evil>, <Sub>, [<Evil>, … 2 more]]]]",
         "c": "<int of 332193 bits>",
         "d": "'" + "x" * 78 + "…",
-        "e": "[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, … 99981 more]",
-        "f": shown["f"], "g": "-1000000000000000000… (302 digits)",
+        "e": "[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, … 99983 more]",
+        "f": found["f"], "g": "-1000000000000000000… (302 digits)",
         "h": "((1,), set(), {}, None, 1.5, b'q', {2: [3]})", "i": "[[[[[…]]]]]",
     }
+
+
+PLAIN = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary(),
+    lambda inner: st.lists(inner) | st.tuples(inner, inner) | st.dictionaries(st.text(), inner),
+)
+
+
+@given(PLAIN, st.integers(20, 200))
+def test_a_value_is_shown_in_the_room_there_is_and_as_python_does_where_that_is_enough(value: Any, room: int) -> None:
+    text = shown(value, room)
+    assert len(text) <= room
+    assert "…" in text or text == repr(value)
 
 
 def test_threads_are_traced(pool: JudgePool) -> None:
