@@ -7,7 +7,7 @@ configuration and its splits, and where it does not, their names do: `data/train
 
 What is read of a dataset has a name of the same form, `hf://owner/name@<commit>/<file>`, so that it says for ever which
 bytes were read, on every machine; the cache, the token and the endpoint are huggingface_hub's (HF_HOME, HF_TOKEN,
-HF_ENDPOINT, HF_HUB_OFFLINE). Which files a revision holds is noted beside them in the cache, for runs without a network.
+HF_ENDPOINT, HF_HUB_OFFLINE). Which files a revision holds is noted in the cache, for runs without a network.
 """
 
 import contextlib

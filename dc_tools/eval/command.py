@@ -39,7 +39,9 @@ def _had_faults(flags: dict[str, Any], earlier: dict[str, Any]) -> bool:
 def main(
     run: Run,
     k: Annotated[str, _flag("--k", "The k of pass@k, with commas: 1,5.")] = "1",
-    group_by: Annotated[str, _flag("--group-by", "Of difficulty, source, platform, tag, month.")] = "difficulty,source",
+    group_by: Annotated[str, _flag("--group-by", "Of difficulty, source, platform, tag, month.")] = (
+        "difficulty,source,month"
+    ),
     minimums: Annotated[
         list[str] | None, _flag("--min", "Gate pass@1=0.5, for one file NAME:pass@1=0.5; exit 4 if missed. Repeatable.")
     ] = None,
@@ -76,6 +78,7 @@ def main(
     prompt_style: Annotated[PromptStyle, _flag("--prompt-style", "fenced is for small models.")] = PromptStyle.CHAT,
     samples_out: Annotated[str | None, _flag("--samples-out", "File for the judged lines.")] = None,
     report: Annotated[str | None, _flag("--report", "HTML file with tables, curves and a viewer.")] = None,
+    traces: Annotated[int, _flag("--traces", "Most failing rollouts that --report traces line by line.", min=0)] = 50,
     runs: Annotated[list[str] | None, _flag("--run", "Training run whose curves go into --report. Repeatable.")] = None,
     format: Annotated[str, _flag("--format", "json, markdown or latex.")] = "json",
 ) -> None:
@@ -103,7 +106,8 @@ def main(
     sampling = Sampling(n, temperature, top_p, max_tokens, run.options.seed)
     want = wanted(
         k, group_by, datasets, asked(engine, source, prompt_style, sampling), minimums=minimums or [],
-        judge=not no_judge, format=format, data=data, samples_out=samples_out, report=report, runs=runs or [],
-        compare=compare, partial=partial, options={name: value for name, value in options.items() if value},
+        judge=not no_judge, format=format, data=data, samples_out=samples_out, report=report, traces=traces,
+        runs=runs or [], compare=compare, partial=partial,
+        options={name: value for name, value in options.items() if value},
     )
     evaluate(run, want)

@@ -6,6 +6,7 @@ What happens to each line is in parts.py; this file is the order in which it hap
 import contextlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dc_tools.core.errors import BadLine, UsageError
 from dc_tools.core.folder import open_folder
@@ -17,12 +18,18 @@ from dc_tools.eval.curves import read_curves
 from dc_tools.eval.gates import failures, parse_gates
 from dc_tools.eval.kept import InFolder, Kept, Nowhere, one_file
 from dc_tools.eval.parts import judged, parts
-from dc_tools.eval.report import ReportData, render
+from dc_tools.eval.report import Shown, render
+from dc_tools.eval.report_data import ReportData
 from dc_tools.eval.rows import Rows
 from dc_tools.eval.sampling import Asking
+from dc_tools.eval.summary import Summary
 from dc_tools.eval.telling import tell
 from dc_tools.eval.timing import Timing
+from dc_tools.eval.traces import Traces
 from dc_tools.eval.wanted import Wanted, check_targets, rows_of
+
+if TYPE_CHECKING:
+    from dc_tools.sandbox.judge import JudgePool
 
 
 def evaluate(run: Run, want: Wanted) -> None:
@@ -38,18 +45,21 @@ def evaluate(run: Run, want: Wanted) -> None:
         folder = None if run.lines_out else stack.enter_context(open_folder(run))
         run.facts["is_folder"] = folder is not None
         kept = stack.enter_context(_kept(want, folder, list(rows.tallies)))
-        seen = ReportData(list(rows.tallies)) if want.report or folder else None
-        benchmarks = _counted(run, want, names, rows, kept, seen)
-        summaries = rows.summaries(want.group_by, run.options.seed)
-        for name, benchmark in benchmarks.items():
-            found = benchmark.overall(rows.tallies[name], run.options.seed)
-            summaries[name]["scores"] |= found.pop("scores", {})
-            summaries[name] |= found
+        report = Path(want.report) if want.report else folder and folder / "report.html"
+        pool = stack.enter_context(_pool(run))
+        traces = Traces(pool, want.traces if report else 0)
+        seen = ReportData(list(rows.tallies)) if report else None
+        benchmarks = _counted(run, want, names, rows, kept, pool, seen, traces)
+        summaries = _summaries(run, want, rows, benchmarks)
         comparisons = rows.comparisons(run.options.seed) if want.compare else {}
-        report = want.report or (folder and folder / "report.html")
         if report and seen:
+            traces.finish()
             title = ", ".join(summaries) if len(summaries) <= 3 else f"{len(summaries)} runs"
-            write_atomic(Path(report), render(summaries, want.ks, seen, curves, title))
+            shown = Shown(
+                want.ks, title, curves, comparisons, bool(want.asked and want.datasets), want.partial, traces.made,
+                traces.failing,
+            )
+            write_atomic(report, render(summaries, seen, shown))
         told = tell(run, want, summaries, comparisons)
         if folder:
             suffix = {"json": "json", "markdown": "md", "latex": "tex"}[want.format]
@@ -60,20 +70,37 @@ def evaluate(run: Run, want: Wanted) -> None:
         run.fail_gate(text)
 
 
-def _counted(
-    run: Run, want: Wanted, names: Mapping[str, str], rows: Rows, kept: Kept, seen: ReportData | None
-) -> dict[str, Benchmark]:
-    """Judge, count and keep all lines; returns the benchmark of each row that is of one."""
+def _pool(run: Run) -> "JudgePool":
     from dc_tools.sandbox.judge import JudgePool
 
+    return JudgePool(run.options.workers)
+
+
+def _summaries(run: Run, want: Wanted, rows: Rows, benchmarks: Mapping[str, Benchmark]) -> dict[str, Summary]:
+    """The summary of each row, with what its benchmark adds."""
+    summaries = rows.summaries(want.group_by, run.options.seed)
+    for name, benchmark in benchmarks.items():
+        found = benchmark.overall(rows.tallies[name], run.options.seed)
+        summaries[name]["scores"] |= found.pop("scores", {})
+        summaries[name] |= {"benchmark": name if want.asked else want.datasets[0], **found}
+        if not benchmark.runs_programs:
+            summaries[name]["reliability"] = None
+    return summaries
+
+
+def _counted(
+    run: Run, want: Wanted, names: Mapping[str, str], rows: Rows, kept: Kept, pool: "JudgePool",
+    seen: ReportData | None, traces: Traces,
+) -> dict[str, Benchmark]:
+    """Judge, count and keep all lines; returns the benchmark of each row that is of one."""
     benchmarks: dict[str, Benchmark] = {}
     with contextlib.ExitStack() as stack:
-        pool = stack.enter_context(JudgePool(run.options.workers))
         asking = Asking(run, want.asked, stack) if want.asked else None
         for part in parts(run, want, names, pool):
             benchmark = part.benchmark
             if benchmark:
                 benchmarks |= dict.fromkeys(part.rows.values(), benchmark)
+            is_traced = benchmark is None or benchmark.runs_programs
             for line, problem in judged(run, part, kept, asking, pool if want.judge else None):
                 row = part.rows[line.file]
                 timing = (asking.timings.pop(problem.id, None) if asking else None) or kept.timing(row, problem.id)
@@ -82,7 +109,7 @@ def _counted(
                     kept.judged(row, problem.id, line)
                     run.counts.written += not run.lines_out
                     if seen:
-                        seen.add(row, problem)
+                        seen.add(row, problem, traces if is_traced else None)
         if isinstance(kept, InFolder):
             kept.finish()
     return benchmarks

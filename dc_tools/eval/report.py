@@ -5,55 +5,50 @@ It opens from disk and loads nothing. What models wrote is data in it, never mar
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from dc_tools.core.extract import extract_code
-from dc_tools.core.records import Problem, Rollout, Status, Test, Verdict
-from dc_tools.eval import published
-from dc_tools.eval.groups import UNKNOWN, easy_first
+from dc_tools.core.records import Status
+from dc_tools.eval import leaderboard, published
+from dc_tools.eval.compare import Comparison
+from dc_tools.eval.groups import easy_first
+from dc_tools.eval.report_data import ReportData
 from dc_tools.eval.summary import Summary
-from dc_tools.eval.tables import number, percent
+from dc_tools.eval.tables import number, percent, score_text
 
-TEXT_CHARS = 24_000
-"""Most characters kept of an answer or a program; its beginning and its end are shown."""
-STATEMENT_CHARS = 20_000
-TEST_CHARS = 600
-TESTS_SHOWN = 40
+PAGE = Path(__file__).parent / "page"
 
 
-class ReportData:
-    """The problems of all rows, merged by id, as the page's viewer wants them."""
+@dataclass(frozen=True)
+class Shown:
+    """What the report shows beside rows and problems."""
 
-    def __init__(self, names: Sequence[str]) -> None:
-        self._row = {name: index for index, name in enumerate(names)}
-        self._problems: dict[str, dict[str, Any]] = {}
-
-    def add(self, row: str, problem: Problem) -> None:
-        """Add the rollouts that `row` holds for `problem`."""
-        shown = self._problems.setdefault(problem.id, _problem(problem))
-        shown["rollouts"] += [_rollout(rollout, self._row[row]) for rollout in problem.rollouts]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values in the order in which the problems came."""
-        return {"rows": list(self._row), "problems": list(self._problems.values())}
+    ks: Sequence[int]
+    title: str
+    curves: Mapping[str, Any] = field(default_factory=lambda: {"runs": [], "metrics": []})
+    comparisons: Mapping[str, Comparison] = field(default_factory=dict)
+    is_one_model: bool = False
+    """Whether all rows are of one model, on benchmarks after which they are named."""
+    is_partial: bool = False
+    traced: int = 0
+    traceable: int = 0
+    """Failing rollouts that are traced, and all that could be."""
 
 
-def render(
-    rows: Mapping[str, Summary], ks: Sequence[int], data: ReportData, curves: Mapping[str, Any], title: str
-) -> bytes:
+def render(rows: Mapping[str, Summary], data: ReportData, shown: Shown) -> bytes:
     """The page."""
     from jinja2 import Environment, FileSystemLoader
 
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters |= {"percent": percent, "number": number, "share": _share}
-    page = environment.get_template("report.html").render(
-        title=title, rows=rows, ks=list(ks), groups=_groups(rows), statuses=_statuses(rows), published=published,
-        curves=curves, data=embedded({**data.to_dict(), "curves": curves}),
+    environment = Environment(loader=FileSystemLoader(PAGE), autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment.filters |= {"percent": percent, "number": number, "share": _share, "score": score_text}
+    page = environment.get_template("page.html").render(
+        rows=rows, shown=shown, ks=list(shown.ks), groups=_groups(rows), statuses=_statuses(rows),
+        further=list(dict.fromkeys(name for summary in rows.values() for name in summary["scores"])),
+        published=published, measured=leaderboard.measured(rows, is_one_model=shown.is_one_model),
+        data=embedded({**data.to_dict(), "curves": shown.curves}),
     )
     return page.encode("utf-8", "replace")
 
@@ -64,64 +59,6 @@ def embedded(value: object) -> Any:
 
     text = orjson.dumps(value).decode()
     return Markup(text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"))
-
-
-def _problem(problem: Problem) -> dict[str, Any]:
-    return {
-        "id": problem.id,
-        "statement": cut(problem.statement, STATEMENT_CHARS),
-        "mode": problem.mode,
-        "entry": problem.entry.fn_name if problem.entry else None,
-        "difficulty": problem.difficulty or UNKNOWN,
-        "source": problem.source.dataset or UNKNOWN,
-        "date": problem.source.date,
-        "tags": problem.tags,
-        "tests": [_test(test) for test in problem.tests[:TESTS_SHOWN]],
-        "tests_total": len(problem.tests),
-        "rollouts": [],
-    }
-
-
-def _test(test: Test) -> list[str]:
-    return [cut(test.input, TEST_CHARS), cut(test.output, TEST_CHARS)]
-
-
-def _rollout(rollout: Rollout, row: int) -> dict[str, Any]:
-    code = rollout.code if rollout.code is not None else extract_code(rollout.text)
-    return {
-        "row": row,
-        "text": cut(rollout.text, TEXT_CHARS) if rollout.text != code else "",
-        "code": None if code is None else cut(code, TEXT_CHARS),
-        "finish": rollout.finish,
-        "model": rollout.model,
-        "seed": None if rollout.seed is None else str(rollout.seed),
-        "tokens": rollout.taken.response if rollout.taken else None,
-        "error": rollout.error,
-        "verdict": _verdict(rollout.verdict) if rollout.verdict else None,
-    }
-
-
-def _verdict(verdict: Verdict) -> dict[str, Any]:
-    return {
-        "status": verdict.status,
-        "passed": verdict.passed,
-        "total": verdict.total,
-        "time_s": round(verdict.time_s, 4),
-        "memory_mb": round(verdict.memory_mb, 1),
-        "message": cut(verdict.message, TEST_CHARS),
-        "tests": [
-            [t.status, round(t.time_s, 4), round(t.memory_mb, 1), cut(t.message, TEST_CHARS)]
-            for t in verdict.tests[:TESTS_SHOWN]
-        ],
-    }
-
-
-def cut(text: str, most: int) -> str:
-    """`text`, or where it is longer than `most` its beginning and its end with a note between."""
-    if len(text) <= most:
-        return text
-    half = most // 2
-    return f"{text[:half]}\n[... {len(text) - 2 * half:,} characters left out ...]\n{text[-half:]}"
 
 
 def _groups(rows: Mapping[str, Summary]) -> dict[str, list[tuple[str, list[tuple[str, Summary | None]]]]]:

@@ -12,6 +12,7 @@ from dc_tools.core.errors import UsageError
 from dc_tools.core.records import Status
 from dc_tools.eval.groups import GroupBy, easy_first
 from dc_tools.eval.passk import Estimate, estimate, pass_at_k
+from dc_tools.eval.reliability import reliability
 from dc_tools.eval.tally import Tally
 
 SHOWN_IDS = 20
@@ -75,13 +76,15 @@ def _counts(tallies: Sequence[Tally]) -> Summary:
         "engine_errors": total("engine_errors"),
         "unjudged": total("unjudged"),
         "response_tokens": {"mean": total("tokens") / known if known else None, "rollouts": known},
+        "models": sorted({model for each in tallies for model in each.models}),
         "cost": _cost(tallies),
+        "reliability": reliability(tallies),
         "without_rollouts": {"count": len(bare), "ids": bare[:SHOWN_IDS]},
     }
 
 
 def _cost(tallies: Sequence[Tally]) -> Summary:
-    """Tokens (of a prompt once a problem), and the seconds of sampling and judging; None where nothing is known."""
+    """Tokens (of a prompt once a problem), and the seconds of sampling; None where nothing is known."""
     known = [each for each in tallies if each.with_tokens]
     timings = [each.timing for each in tallies if each.timing]
     wall_s = sum(each.wall_s for each in timings) if timings else None
@@ -93,7 +96,6 @@ def _cost(tallies: Sequence[Tally]) -> Summary:
         "sampling_s": wall_s,
         "tokens_per_s": timed / wall_s if wall_s and timed else None,
         "latency_s": {"median": _quantile(latencies, 0.5), "p95": _quantile(latencies, 0.95)},
-        "judging_cpu_s": sum(each.judged_s for each in tallies),
     }
 
 

@@ -51,14 +51,14 @@ def further_table(rows: Mapping[str, Summary]) -> Table | None:
     """One line per row, one column per further score; None where there are none."""
     names = list(dict.fromkeys(name for summary in rows.values() for name in summary["scores"]))
     body = [
-        [name, *(_score_text(each, s["scores"][each]) if each in s["scores"] else "-" for each in names)]
+        [name, *(score_text(each, s["scores"][each]) if each in s["scores"] else "-" for each in names)]
         for name, s in rows.items()
     ]
     return [["run", *names], *body] if names else None
 
 
-def _score_text(name: str, estimate: Summary) -> str:
-    """A share, or a rating: `1846 [1700, 2010]`."""
+def score_text(name: str, estimate: Summary) -> str:
+    """A further score in words: a share, or a rating, `1846 [1700, 2010]`."""
     if name != "rating" or estimate["value"] is None:
         return estimate_text(estimate)
     interval = "" if estimate["low"] is None else f" [{estimate['low']:.0f}, {estimate['high']:.0f}]"

@@ -33,8 +33,6 @@ class Tally:
     """Response tokens of the rollouts for which they are known, how many these are, and the tokens of the prompt."""
     with_tokens: int = 0
     prompt_tokens: int = 0
-    judged_s: float = 0.0
-    """CPU seconds of the programs."""
     timing: Timing | None = None
     """How long sampling took."""
     attempts: list[bool] = field(default_factory=list)
@@ -42,6 +40,13 @@ class Tally:
     scores: dict[str, float] = field(default_factory=dict)
     """Further scores that the benchmark gives, from 0 to 1."""
     groups: dict[GroupBy, list[str]] = field(default_factory=dict)
+    models: set[str] = field(default_factory=set)
+    tests: int = 0
+    """That the problem has."""
+    disputed: int = 0
+    """Rollouts that further judges saw otherwise."""
+    rewards: list[tuple[float, bool]] = field(default_factory=list)
+    """Of rollouts that have a reward and are scored: it, and whether they passed."""
 
     @property
     def internal(self) -> int:
@@ -51,7 +56,7 @@ class Tally:
 
 def tally(problem: Problem) -> Tally:
     """Count the rollouts of `problem`."""
-    found = Tally(problem.id, groups={by: labels(problem, by) for by in GroupBy})
+    found = Tally(problem.id, groups={by: labels(problem, by) for by in GroupBy}, tests=len(problem.tests))
     for rollout in problem.rollouts:
         _count(found, rollout)
     return found
@@ -65,6 +70,7 @@ def lacks_code(rollout: Rollout) -> bool:
 
 def _count(found: Tally, rollout: Rollout) -> None:
     found.rollouts += 1
+    found.models |= {rollout.model} - {""}
     found.truncated += rollout.finish is Finish.LENGTH
     if taken := rollout.taken:
         found.tokens += taken.response
@@ -77,9 +83,11 @@ def _count(found: Tally, rollout: Rollout) -> None:
     found.no_code += missing
     if rollout.verdict is not None:
         found.verdicts[rollout.verdict.status] += 1
-        found.judged_s += rollout.verdict.time_s
+        found.disputed += isinstance(rollout.verdict.others, list)
         if rollout.verdict.status is not Status.IE:
             _score(found, passed=rollout.verdict.status is Status.AC)
+            if rollout.reward is not None:
+                found.rewards.append((rollout.reward, rollout.verdict.status is Status.AC))
     elif missing:
         _score(found, passed=False)
     else:

@@ -35,6 +35,8 @@ class Wanted:
     """What single benchmarks are asked for beside their data."""
     samples_out: str | None
     report: str | None
+    traces: int
+    """Most failing rollouts that the report traces."""
     runs: list[str]
     compare: bool
     partial: bool

@@ -13,8 +13,11 @@ from hypothesis import strategies as st
 from dc_tools.core.records import Finish, Problem, Rollout, Source, Status, Test, TestVerdict, Verdict
 from dc_tools.eval import published
 from dc_tools.eval.groups import GroupBy
-from dc_tools.eval.report import ReportData, cut, embedded, render
+from dc_tools.eval.report import Shown, embedded, render
+from dc_tools.eval.report_data import ALL_TEXT_CHARS, ReportData, cut
 from dc_tools.eval.rows import Rows
+from dc_tools.eval.traces import Traces
+from dc_tools.sandbox.judge import JudgePool
 
 needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 HACK = "document.title='hacked'"
@@ -38,13 +41,17 @@ def problem(name: str, difficulty: str, *rollouts: Rollout, statement: str = "Pr
     )
 
 
-def page(problems: dict[str, list[Problem]], curves: dict[str, Any] = NO_CURVES) -> bytes:
+def page(problems: dict[str, list[Problem]], curves: dict[str, Any] = NO_CURVES, **more: Any) -> bytes:
     rows, data = Rows(list(problems), [1]), ReportData(list(problems))
     for name, some in problems.items():
         for each in some:
             rows.add(name, each)
             data.add(name, each)
-    return render(rows.summaries([GroupBy.DIFFICULTY, GroupBy.SOURCE], 0), [1], data, curves, "a title")
+    summaries = rows.summaries([GroupBy.DIFFICULTY, GroupBy.SOURCE], 0)
+    compared = rows.comparisons(0) if len(problems) > 1 else {}
+    for name, added in more.items():
+        summaries[name] |= added
+    return render(summaries, data, Shown([1], "a title", curves, compared))
 
 
 @pytest.fixture(scope="module")
@@ -132,6 +139,7 @@ def test_a_browser_shows_list_viewer_and_charts(usual: bytes, tmp_path: Path) ->
           verdict: document.querySelector("#detail .verdict b").textContent,
           code: document.querySelector("#detail code").textContent,
           tests: [...document.querySelectorAll("#detail .tests summary")].map((s) => s.textContent),
+          diff: [...document.querySelectorAll("#detail .tests .diff div")].map((line) => line.textContent),
           opened: document.querySelector("#detail .tests details[open] pre").textContent,
           items: document.querySelectorAll(".item").length,
           curves: document.querySelectorAll("path.curve").length,
@@ -145,6 +153,7 @@ def test_a_browser_shows_list_viewer_and_charts(usual: bytes, tmp_path: Path) ->
     assert (found["title"], found["verdict"]) == ("p/01", "WA")
     assert found["code"] == CODE.rstrip("\n")
     assert found["tests"] == ["Test 1AC11.0 ms10.5 MiB", "Test 2WA250 ms12.0 MiBline 1: expected 9, got 6"]
+    assert found["diff"] == ["expected9", "got6"]
     assert found["opened"] == "4\n"
     assert 8 <= found["items"] <= 30
     assert found["curves"] == 4
@@ -228,3 +237,124 @@ def test_hostile_rollouts_are_shown_as_text_and_ten_thousand_fit(tmp_path: Path)
     assert found["count"] == "1,250 of 1,250 problems, 9,993 rollouts"
     assert found["items"] <= 30, "only what is in sight exists"
     assert found["wide"] <= 0
+
+
+SUM = "n = int(input())\ntotal = 0\nfor i in range(n):\n    total += i\nprint(total)\n"
+
+
+@needs_browser
+def test_a_trace_is_walked_through_with_the_keyboard(tmp_path: Path) -> None:
+    wrong = problem("sum", "easy", rollout("AC"), rollout("WA", SUM))
+    verdict = wrong.rollouts[1].verdict
+    assert verdict
+    verdict.tests = [TestVerdict(Status.WA, 0.01, 9.0, "line 1: expected 9, got 3")]
+    rows, data = Rows(["run"], [1]), ReportData(["run"])
+    with JudgePool(1) as pool:
+        traces = Traces(pool, 5)
+        rows.add("run", wrong)
+        data.add("run", wrong, traces)
+        traces.finish()
+    assert (traces.made, traces.failing) == (1, 1)
+    html = render(rows.summaries([], 0), data, Shown([1], "a title", traced=1, traceable=1))
+    shown = load(html, tmp_path, fragment="#problem=sum&rollout=1", probe="""
+        const key = (key, target) => (target || document.body).dispatchEvent(
+          new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }));
+        const slider = document.getElementById("step");
+        const go = (to) => { slider.value = String(to); slider.dispatchEvent(new Event("input")); };
+        const look = () => ({
+          says: document.querySelector(".says").textContent,
+          row: document.querySelector(".walk .here").style.getPropertyValue("--row"),
+          names: [...document.querySelectorAll(".frame dt")].map((n) => n.textContent).join(),
+          values: [...document.querySelectorAll(".frame dd")].map((n) => n.textContent).join(),
+          changed: [...document.querySelectorAll(".frame dt.new")].map((n) => n.textContent).join(),
+        });
+        key("t");
+        const found = { focus: document.activeElement.id };
+        document.querySelector('[aria-label="First step"]').click(); found.first = look();
+        document.querySelector('[aria-label="Step forward"]').click(); found.second = look();
+        go(5); found.later = look();
+        document.querySelector('[aria-label="Last step"]').click(); found.last = look();
+        found.end = document.querySelector("#trace + .message").textContent;
+        found.diff = [...document.querySelectorAll(".diff div")].map((line) => line.textContent);
+        found.outline = [...document.querySelectorAll(".outline li")].map((line) => line.textContent);
+        found.lead = document.querySelector("#problems .lead").textContent;
+        return found;
+    """)
+    found = shown.result
+    assert shown.console == []
+    assert found["focus"] == "step"
+    assert found["first"] == {
+        "says": "Step 1 of 11, line 1: about to run", "row": "0", "names": "", "values": "", "changed": "",
+    }
+    assert (found["second"]["names"], found["second"]["values"], found["second"]["row"]) == ("n", "3", "1")
+    assert (found["later"]["names"], found["later"]["values"]) == ("n,total,i", "3,0,1")
+    assert found["later"]["changed"] == "i"
+    assert found["last"]["says"] == "Step 11 of 11, line 5: returns "
+    assert found["end"] == "ended · 11 steps"
+    assert found["diff"] == ["expected9", "got3"]
+    assert found["outline"] == ["loop for i in range(n): line 3 to 4"]
+    assert found["lead"].startswith("1 of 1 failing programs were run once more")
+
+
+@needs_browser
+def test_what_changed_between_runs_links_to_its_problem(tmp_path: Path) -> None:
+    before = [problem(f"p/{i}", "easy", rollout("WA")) for i in range(3)]
+    after = [problem(f"p/{i}", "easy", rollout("AC" if i == 1 else "WA")) for i in range(3)]
+    shown = load(page({"before": before, "after": after}), tmp_path, probe="""
+        const link = document.querySelector(".flips a");
+        link.click();
+        fromAddress();
+        return { says: link.parentElement.textContent, title: document.querySelector("#detail h2").textContent,
+                 row: document.querySelector("#comparison tbody tr").textContent.replace(/\\s+/g, " ").trim() };
+    """)
+    assert shown.console == []
+    assert shown.result["title"] == "p/1"
+    assert shown.result["says"] == "p/1 0.0 % → 100.0 %"
+    assert shown.result["row"].startswith("after30.0 %33.3 % +33.3")
+
+
+def text_of(html: bytes) -> str:
+    return re.sub(r"\s+", " ", re.sub(r"<script.*?</script>|<[^>]*>", " ", html.decode(), flags=re.DOTALL))
+
+
+def test_measured_scores_stand_beside_published_ones() -> None:
+    text = text_of(page({"lcb": [problem("a", "easy", rollout("AC")), problem("b", "easy", rollout("WA"))]},
+                        lcb={"benchmark": "lcb"}))
+    assert re.search(r"measured here lcb 50\.0 (\S+ \S \S+ )?(\S ){4}published, not measured", text)
+
+
+def test_a_rating_is_shown_with_its_contests_and_what_was_dropped() -> None:
+    contest = {
+        "contest": "1349", "name": "Round", "rating": 1800, "points": 500.0, "penalty": 0.0, "rank": 7, "users": 900,
+        "best_user": 3500, "problems": 6, "attempted": 2, "solved": 1,
+    }
+    rating = {
+        "method": "codeelo", "percentile": 91.5, "contests": [contest], "dropped": {"7": "200 rated users"},
+        "tests_per_problem": {"least": 1, "median": 12, "single": 3},
+    }
+    scores = {"rating": {"value": 1800.0, "low": 1700.0, "high": 1900.0}}
+    text = text_of(page({"cf": [problem("a", "easy", rollout("AC"))]}, cf={"rating": rating, "scores": scores}))
+    assert "1800 [1700, 1900] , better than 91.5" in text
+    assert "3 have a single one, which flatters" in text
+    assert "1349 Round 1800 3500 7 900 1 of 6 500 0" in text
+    assert "Not counted: 7 (200 rated users)." in text
+
+
+def test_passes_are_counted_by_the_tests_that_they_rest_on() -> None:
+    rewarded = problem("a", "easy", rollout("AC"), rollout("WA"), rollout("WA"))
+    for each, reward in zip(rewarded.rollouts, (1.0, 1.0, 0.0), strict=True):
+        each.reward = reward
+    text = text_of(page({"run": [rewarded]}))
+    assert "Reliability of rewards" in text
+    assert "run 2 0 1 0 0 0 0" in text
+    assert "3 rollouts have a reward, 1.000 in the mean of those that pass, 0.500 of those that fail; 1 fail" in text
+
+
+def test_long_answers_are_cut_the_more_of_them_there_are() -> None:
+    long = Rollout(text="x" * 20_000, code="y" * 20_000)
+    data = ReportData(["run"])
+    for i in range(1000):
+        data.add("run", problem(str(i), "easy", long))
+    rollouts = [rollout for each in data.to_dict()["problems"] for rollout in each["rollouts"]]
+    kept = sum(len(each["text"]) + len(each["code"]) for each in rollouts)
+    assert ALL_TEXT_CHARS / 2 < kept < ALL_TEXT_CHARS * 1.05

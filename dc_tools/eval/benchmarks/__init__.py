@@ -28,6 +28,8 @@ class Benchmark(Protocol):
     problems: list[Problem]
     nothing: str
     """What is said of an answer in which nothing was found to judge."""
+    runs_programs: bool
+    """Whether what is judged are programs, run on the problem's tests."""
 
     def prompt(self, problem: Problem, style: PromptStyle) -> Prompt:
         """How a problem is asked."""
@@ -58,6 +60,7 @@ class Programs:
     """What benchmarks of programs have in common."""
 
     nothing = NO_CODE
+    runs_programs = True
 
     def prompt(self, problem: Problem, style: PromptStyle) -> Prompt:
         """As everywhere."""

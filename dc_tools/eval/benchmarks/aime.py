@@ -30,6 +30,7 @@ class Aime:
     """Problems with their answers."""
 
     nothing = "no answer was found: no box, and no 'answer is'"
+    runs_programs = False
 
     def __init__(self, problems: list[Problem]) -> None:
         self.problems = problems

@@ -23,6 +23,7 @@ function counted(values) {
 function filters() {
   const rollouts = DATA.problems.flatMap((p) => p.rollouts);
   const verdicts = [["all", "every rollout passes"], ["some", "some pass, some fail"], ["none", "no rollout passes"]];
+  if (rollouts.some((r) => r.trace)) verdicts.push(["traced", "with a trace"]);
   options("f-verdict", "any", [...verdicts, ...counted(rollouts.map(verdictOf)), ["nocode", "no code found"]]);
   options("f-difficulty", "any", counted(DATA.problems.map((p) => p.difficulty)));
   options("f-source", "any", counted(DATA.problems.map((p) => p.source)));
@@ -42,6 +43,7 @@ function verdictFits(p, wanted) {
     case "all": return rollouts.length > 0 && passed === rollouts.length;
     case "some": return passed > 0 && passed < rollouts.length;
     case "none": return rollouts.length > 0 && passed === 0;
+    case "traced": return rollouts.some((r) => r.trace);
     case "nocode": return rollouts.some(lackedCode);
     default: return rollouts.some((r) => verdictOf(r) === wanted);
   }
@@ -159,31 +161,39 @@ function rolloutParts(p, r) {
   const v = r.verdict;
   const facts = [
     v && `${v.passed} of ${v.total} tests passed`, v && v.time_s ? ms(v.time_s) : null, v && v.memory_mb ? mb(v.memory_mb) : null, r.finish === "length" ? "cut at the token limit" : null,
-    r.tokens === null ? null : `${r.tokens.toLocaleString("en")} tokens`, r.model, r.seed === null ? null : `seed ${r.seed}`,
+    r.tokens === null ? null : `${r.tokens.toLocaleString("en")} tokens`, r.reward === null ? null : `reward ${+r.reward.toPrecision(4)}`, r.model, r.seed === null ? null : `seed ${r.seed}`,
   ];
+  if (v && v.others.length) facts.push(`others say ${v.others.join(", ")}`);
   const told = v && v.tests.some((t) => t[3] === v.message);
   const reason = r.error || (v && !told && v.message) || (lackedCode(r) && !r.verdict ? "No program was found in this answer." : "");
   return [
     el("div", { class: "verdict" }, el("b", {}, el("i", { class: `dot ${paint(verdictOf(r))}` }), verdictOf(r)), facts.filter(Boolean).map((f) => el("span", {}, f))),
     reason ? el("p", { class: "message" }, reason) : null,
-    ...(r.code === null ? [] : [el("h3", {}, "Program"), codeBlock(r.code)]),
-    ...tests(p, v),
+    ...(r.code === null || r.trace ? [] : [el("h3", {}, "Program"), codeBlock(r.code)]),
+    ...tests(p, r),
+    ...traceParts(p, r),
     r.text ? el("details", { class: "more", open: r.code === null }, el("summary", {}, "The whole answer"), el("pre", { tabindex: "0" }, r.text)) : null,
   ].filter(Boolean);
 }
 
-function tests(p, v) {
+function tests(p, r) {
+  const v = r.verdict;
   if (!v || !v.tests.length) return [];
   const failing = v.tests.findIndex((t) => t[0] !== "AC");
   const rows = v.tests.map(([status, time, memory, message], i) => {
-    const io = p.tests[i];
+    const place = v.first + i;
+    const io = p.tests[place];
+    const whole = status === "WA" && r.trace && r.trace.test === place ? actualDiff(p, r.trace) : [];
+    const told = status === "WA" ? fromMessage(message) : null;
     const part = (name, text) => el("div", {}, name, el("pre", { tabindex: "0" }, text));
     return el("details", { open: i === failing },
-      el("summary", {}, el("span", {}, `Test ${i + 1}`), el("span", {}, el("i", { class: `dot ${paint(status)}` }), status), el("span", {}, ms(time)), el("span", {}, memory ? mb(memory) : ""), el("span", { title: message }, message)),
-      el("div", { class: "io" }, io ? [part("Input", io[0]), part("Expected", io[1])] : null, message.length > 60 ? el("div", { class: "wide" }, "Message", el("pre", {}, message)) : null));
+      el("summary", {}, el("span", {}, `Test ${place + 1}`), el("span", {}, el("i", { class: `dot ${paint(status)}` }), status), el("span", {}, ms(time)), el("span", {}, memory ? mb(memory) : ""), el("span", { title: message }, message)),
+      el("div", { class: "io" }, io ? [part("Input", io[0]), part("Expected", io[1])] : null,
+        whole.length ? el("div", { class: "wide" }, "Difference", whole) : told ? el("div", { class: "wide" }, `Difference${told.where ? `, ${told.where}` : ""}`, diffBlock(told.expected, told.actual)) : message.length > 60 ? el("div", { class: "wide" }, "Message", el("pre", {}, message)) : null));
   });
-  const hidden = v.total - v.tests.length;
-  const rest = hidden > 0 ? ` (${hidden} more not run or not shown)` : "";
+  const hidden = v.total - v.first - v.tests.length;
+  const before = v.first ? `; the ${v.first} before them were passed` : "";
+  const rest = hidden > 0 ? ` (${hidden} more not run or not shown${before})` : before ? ` (${before.slice(2)})` : "";
   return [el("h3", {}, `Tests${rest}`), el("div", { class: "tests" }, rows)];
 }
 
@@ -209,7 +219,7 @@ function neighbour(p, by) {
 
 function onKey(event) {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
-  const typing = /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName);
+  const typing = /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName) && event.target.type !== "range";
   if (typing) { if (event.key === "Escape") event.target.blur(); return; }
   const inList = event.target === byId("list");
   const moves = { j: 1, k: -1, ...(inList ? { ArrowDown: 1, ArrowUp: -1, PageDown: 10, PageUp: -10, Home: -1e9, End: 1e9 } : {}) };
@@ -217,6 +227,7 @@ function onKey(event) {
   if (event.key === "/") { event.preventDefault(); byId("f-search").focus(); }
   else if (event.key in moves) { event.preventDefault(); openAt(state.open + moves[event.key], 0, true); }
   else if (inList && event.key === "Enter") byId("detail").focus();
+  else if (event.key === "t" && byId("step")) { event.preventDefault(); byId("step").focus(); }
   else if (p && (event.key === "h" || event.key === "l")) {
     const next = neighbour(p, event.key === "l" ? 1 : -1);
     if (next >= 0) pick(next);
