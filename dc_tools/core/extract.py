@@ -24,6 +24,11 @@ def answer_of(text: str) -> str:
     return "" if "<think>" in head + tail else text
 
 
+def never_answers(text: str) -> bool:
+    """Whether it is nothing but reasoning that was begun and never ended."""
+    return "<think>" in text.rpartition("</think>")[2] and not answer_of(text)
+
+
 class Block(NamedTuple):
     """A program and its language: what the fence names, Python where it names none that we know."""
 

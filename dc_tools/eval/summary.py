@@ -71,6 +71,8 @@ def _counts(tallies: Sequence[Tally]) -> Summary:
         "passed": total("c"),
         "verdicts": {s.value: count for s in Status if (count := sum(t.verdicts[s] for t in tallies))},
         "truncated": _share(total("truncated"), rollouts),
+        "unended_thinking": _share(total("unended"), rollouts),
+        "repeated": _share(total("repeated"), rollouts),
         "no_code": _share(total("no_code"), rollouts),
         "internal_errors": total("internal"),
         "engine_errors": total("engine_errors"),

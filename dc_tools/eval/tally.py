@@ -3,7 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
-from dc_tools.core.extract import extract_code
+from dc_tools.core.extract import extract_code, never_answers
 from dc_tools.core.records import Finish, Problem, Rollout, Status
 from dc_tools.eval.groups import GroupBy, labels
 from dc_tools.eval.timing import Timing
@@ -23,6 +23,10 @@ class Tally:
     verdicts: Counter[Status] = field(default_factory=Counter)
     no_code: int = 0
     """Answers in which no program was found: scored as failures."""
+    unended: int = 0
+    """Answers whose reasoning never ended, and so have none."""
+    repeated: int = 0
+    """Answers with the text and code of an earlier one of the problem."""
     truncated: int = 0
     """Answers that used up their token budget."""
     engine_errors: int = 0
@@ -59,6 +63,7 @@ def tally(problem: Problem) -> Tally:
     found = Tally(problem.id, groups={by: labels(problem, by) for by in GroupBy}, tests=len(problem.tests))
     for rollout in problem.rollouts:
         _count(found, rollout)
+    found.repeated = found.rollouts - len({(rollout.text, rollout.code) for rollout in problem.rollouts})
     return found
 
 
@@ -71,6 +76,7 @@ def lacks_code(rollout: Rollout) -> bool:
 def _count(found: Tally, rollout: Rollout) -> None:
     found.rollouts += 1
     found.models |= {rollout.model} - {""}
+    found.unended += never_answers(rollout.text)
     found.truncated += rollout.finish is Finish.LENGTH
     if taken := rollout.taken:
         found.tokens += taken.response
