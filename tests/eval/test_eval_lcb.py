@@ -13,6 +13,7 @@ from processes import BIN, run
 from dc_tools.core.errors import CannotRun, UsageError
 from dc_tools.core.records import Entry, Limits, Mode, Problem, Rollout, Status, Test
 from dc_tools.eval.benchmarks.lcb import LiveCodeBench, Options, between_last_fences, in_window, read
+from dc_tools.eval.benchmarks.lcb_releases import SIZES, span
 from dc_tools.eval.stdin_calls import as_function
 from dc_tools.sandbox.judge import JudgePool
 
@@ -198,3 +199,36 @@ def test_problems_with_errata_are_named_and_a_score_leaves_them_out(tmp_path: Pa
         "atcoder": 1.0, "codeforces": 0.5,
     }
     assert found["no_code"]["count"] == 1
+
+
+def test_a_release_is_some_of_the_files() -> None:
+    assert [span(name) for name in ("release_v1", "release_v6", "v5", "v4_v6", "v2_v2")] == [
+        (1, 1), (1, 6), (5, 5), (4, 6), (2, 2),
+    ]
+    assert [sum(SIZES[:upto]) for upto in range(1, 7)] == [400, 511, 612, 713, 880, 1055]
+    for wrong in ("5", "v0", "v7", "v5_v4", "release_v4_v5", ""):
+        with pytest.raises(UsageError, match="as release_v5"):
+            span(wrong)
+
+
+def test_the_command_reads_a_release_and_refuses_what_is_not_all_of_it(tmp_path: Path) -> None:
+    def put(name: str, count: int) -> None:
+        rows = [row(question_id=f"{name}-{i}") for i in range(count)]
+        (tmp_path / "lcb").mkdir(exist_ok=True)
+        (tmp_path / "lcb" / name).write_text("".join(json.dumps(each) + "\n" for each in rows))
+
+    put("test.jsonl", 2)
+    put("test2.jsonl", 111)
+    samples = tmp_path / "samples.jsonl"
+    samples.write_text(json.dumps({"question_id": "test2.jsonl-5", "code_list": ["print(1)"]}) + "\n")
+    argv = [BIN / "dc-eval", samples, "--datasets", "lcb", "--data", tmp_path, "--partial", "--release"]
+    done = run([*argv, "v2"])
+    assert done.code == 0, done.err
+    assert json.loads(done.out)["problems"] == 111
+    short = run([*argv, "v1"])
+    assert (short.code, short.out) == (3, b"")
+    assert "--release v1: 400 problems were published, the files have 2" in short.err
+    absent = run([*argv, "release_v3"])
+    assert (absent.code, "there is no test3.jsonl in" in absent.err) == (3, True)
+    everything = run(argv[:-1])
+    assert json.loads(everything.out)["problems"] == 113

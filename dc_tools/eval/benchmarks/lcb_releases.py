@@ -24,10 +24,10 @@ def span(release: str) -> tuple[int, int]:
 
 
 def files_of(data: Path, release: str) -> list[Path]:
-    """The files of a release at `data`; without one lcb.jsonl, or else all releases' files that are there.
-
-    Errors: `CannotRun`, `UsageError`.
+    """The files of a release at `data`, or in a folder lcb there; without one lcb.jsonl, or else all releases' files
+    that are there. Errors: `CannotRun`, `UsageError`.
     """
+    data = data / "lcb" if (data / "lcb").is_dir() else data
     numbered = [data / f"test{number if number > 1 else ''}.jsonl" for number in range(1, len(SIZES) + 1)]
     if release:
         first, last = span(release)
