@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dc_tools.core.errors import BadLine, UsageError
+from dc_tools.core.extract import extract_code
 from dc_tools.core.folder import open_folder
 from dc_tools.core.manifest import write_atomic
 from dc_tools.core.records import Line, Problem, encode
@@ -84,7 +85,7 @@ def _summaries(run: Run, want: Wanted, rows: Rows, benchmarks: Mapping[str, Benc
         summaries[name]["scores"] |= found.pop("scores", {})
         summaries[name] |= {"benchmark": name if want.asked else want.datasets[0], **found}
         if not benchmark.runs_programs:
-            summaries[name]["reliability"] = None
+            summaries[name] |= {"judged": "answers", "reliability": None}
     return summaries
 
 
@@ -104,8 +105,7 @@ def _counted(
             for line, problem in judged(run, part, kept, asking, pool if want.judge else None):
                 row = part.rows[line.file]
                 timing = (asking.timings.pop(problem.id, None) if asking else None) or kept.timing(row, problem.id)
-                scores = benchmark.scores(problem, want.ks) if benchmark else {}
-                if _count(run, line, problem, rows, row, scores, timing):
+                if _count(run, want, line, problem, rows, row, benchmark, timing):
                     kept.judged(row, problem.id, line)
                     run.counts.written += not run.lines_out
                     if seen:
@@ -116,11 +116,13 @@ def _counted(
 
 
 def _count(
-    run: Run, line: Line, problem: Problem, rows: Rows, row: str, scores: dict[str, float], timing: Timing | None
+    run: Run, want: Wanted, line: Line, problem: Problem, rows: Rows, row: str, benchmark: Benchmark | None,
+    timing: Timing | None,
 ) -> bool:
     """Whether the line counts; what came before is rejected."""
+    scores = benchmark.scores(problem, want.ks) if benchmark else {}
     try:
-        rows.add(row, problem, scores, timing)
+        rows.add(row, problem, scores, timing, benchmark.extract if benchmark else extract_code)
     except BadLine as error:
         run.reject(line, error.error)
         return False

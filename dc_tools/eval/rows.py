@@ -5,11 +5,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from dc_tools.core.errors import BadLine, UsageError
+from dc_tools.core.extract import extract_code
 from dc_tools.core.records import Problem
 from dc_tools.eval.compare import Comparison, compare
 from dc_tools.eval.groups import GroupBy
 from dc_tools.eval.summary import Summary, summarize
-from dc_tools.eval.tally import Tally, tally
+from dc_tools.eval.tally import Extract, Tally, tally
 from dc_tools.eval.timing import Timing
 
 _SUFFIXES = re.compile(r"(\.(jsonl|json|gz|zst|parquet))+$")
@@ -25,9 +26,11 @@ class Rows:
         self._seen: set[tuple[str, str]] = set()
 
     def add(
-        self, name: str, problem: Problem, scores: Mapping[str, float] | None = None, timing: Timing | None = None
+        self, name: str, problem: Problem, scores: Mapping[str, float] | None = None, timing: Timing | None = None,
+        extract: Extract = extract_code,
     ) -> None:
-        """Count one problem, with further scores that its benchmark gives, and how long sampling took.
+        """Count one problem, with further scores that its benchmark gives, and how long sampling took; `extract` finds
+        in an answer what is judged.
 
         Errors: `BadLine` for an id that the row has already, `UsageError` for rollouts, but fewer than k.
         """
@@ -37,7 +40,7 @@ class Rows:
         if 0 < n < k:
             raise UsageError(f"pass@{k} needs n >= k rollouts of each problem: {problem.id} has n = {n}")
         self._seen.add((name, problem.id))
-        counted = tally(problem)
+        counted = tally(problem, extract)
         counted.scores |= scores or {}
         counted.timing = timing
         self.tallies[name].append(counted)

@@ -78,6 +78,7 @@ def _counts(tallies: Sequence[Tally]) -> Summary:
         "engine_errors": total("engine_errors"),
         "unjudged": total("unjudged"),
         "response_tokens": {"mean": total("tokens") / known if known else None, "rollouts": known},
+        "judged": "programs",
         "models": sorted({model for each in tallies for model in each.models}),
         "cost": _cost(tallies),
         "reliability": reliability(tallies),

@@ -1,12 +1,15 @@
 """What one problem's rollouts came to, counted once; all scores are made from these counts."""
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from dc_tools.core.extract import extract_code, never_answers
 from dc_tools.core.records import Finish, Problem, Rollout, Status
 from dc_tools.eval.groups import GroupBy, labels
 from dc_tools.eval.timing import Timing
+
+Extract = Callable[[str], str | None]
 
 
 @dataclass
@@ -58,22 +61,22 @@ class Tally:
         return self.verdicts[Status.IE]
 
 
-def tally(problem: Problem) -> Tally:
-    """Count the rollouts of `problem`."""
+def tally(problem: Problem, extract: Extract = extract_code) -> Tally:
+    """Count the rollouts of `problem`; `extract` finds in an answer what is judged."""
     found = Tally(problem.id, groups={by: labels(problem, by) for by in GroupBy}, tests=len(problem.tests))
     for rollout in problem.rollouts:
-        _count(found, rollout)
+        _count(found, rollout, extract)
     found.repeated = found.rollouts - len({(rollout.text, rollout.code) for rollout in problem.rollouts})
     return found
 
 
-def lacks_code(rollout: Rollout) -> bool:
-    """Whether no program was found in the answer; a verdict made on a program that is not shown counts as code."""
+def lacks_code(rollout: Rollout, extract: Extract = extract_code) -> bool:
+    """Whether nothing to judge was found in the answer; a verdict on a program that is not shown counts as one."""
     ran = rollout.verdict is not None and rollout.verdict.status is not Status.CE
-    return not ran and rollout.code is None and extract_code(rollout.text) is None
+    return not ran and rollout.code is None and extract(rollout.text) is None
 
 
-def _count(found: Tally, rollout: Rollout) -> None:
+def _count(found: Tally, rollout: Rollout, extract: Extract) -> None:
     found.rollouts += 1
     found.models |= {rollout.model} - {""}
     found.unended += never_answers(rollout.text)
@@ -85,7 +88,7 @@ def _count(found: Tally, rollout: Rollout) -> None:
     if rollout.finish is Finish.ERROR:
         found.engine_errors += 1
         return
-    missing = lacks_code(rollout)
+    missing = lacks_code(rollout, extract)
     found.no_code += missing
     if rollout.verdict is not None:
         found.verdicts[rollout.verdict.status] += 1

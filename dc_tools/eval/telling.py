@@ -15,7 +15,8 @@ from dc_tools.eval.wanted import Wanted
 SCHEMA = "dc-eval/1"
 SHOWN_IDS = 5
 MANY, SEVERAL = 0.5, 8
-HINT = "answers without code: look at some; the chat template, --prompt-style or --max-tokens may be wrong"
+NOTHING = {"programs": "code", "answers": "a final answer"}
+HINT = "look at some; the chat template, --prompt-style or --max-tokens may be wrong"
 IN_TABLES = {"markdown": as_markdown, "latex": as_latex}
 
 
@@ -48,19 +49,19 @@ def tell(
 
 def remarks(summary: Summary) -> list[str]:
     """What a reader of the scores must know, in words."""
-    bare = summary["without_rollouts"]
+    bare, wanted = summary["without_rollouts"], NOTHING[summary["judged"]]
     said: list[tuple[int | str, str]] = [
         (bare["count"], f"problems without rollouts, not in the mean ({', '.join(bare['ids'][:SHOWN_IDS])})"),
         (summary["internal_errors"], "rollouts that could not be judged (IE), not scored"),
         (summary["engine_errors"], "rollouts that failed in the engine, not scored"),
         (summary["unjudged"], "rollouts without a verdict, not scored"),
-        (summary["no_code"]["count"], "answers without code, counted as failures"),
+        (summary["no_code"]["count"], f"answers without {wanted}, counted as failures"),
         (summary["unended_thinking"]["count"], "answers whose <think> never ends, counted as failures"),
     ]
     if summary.get("benchmark") and summary["cost"]["sampling_s"] is None:
         said.append((summary["repeated"]["count"], "samples that their problem had before, counted like any other"))
     if (summary["no_code"]["rate"] or 0) > MANY and summary["rollouts"] >= SEVERAL:
-        said.append((f"{summary['no_code']['rate']:.0%}", HINT))
+        said.append((f"{summary['no_code']['rate']:.0%}", f"answers without {wanted}: {HINT}"))
     for name in (name for name in summary if name.startswith("pass@")):
         short = summary["problems"] - bare["count"] - summary[name]["n_problems"]
         said.append((short, f"problems with too few scored rollouts, not in {name}"))
