@@ -55,10 +55,10 @@ def evaluate(run: Run, want: Wanted) -> None:
         comparisons = rows.comparisons(run.options.seed) if want.compare else {}
         if report and seen:
             traces.finish()
-            title = ", ".join(summaries) if len(summaries) <= 3 else f"{len(summaries)} runs"
+            is_one_model = bool(want.asked and want.datasets)
             shown = Shown(
-                want.ks, title, curves, comparisons, bool(want.asked and want.datasets), want.partial, traces.made,
-                traces.failing,
+                want.ks, _title(summaries, is_one_model=is_one_model), curves, comparisons, is_one_model, want.partial,
+                traces.made, traces.failing,
             )
             write_atomic(report, render(summaries, seen, shown))
         told = tell(run, want, summaries, comparisons)
@@ -69,6 +69,14 @@ def evaluate(run: Run, want: Wanted) -> None:
             run.write_line(told)
     for text in failures(gates, summaries):
         run.fail_gate(text)
+
+
+def _title(summaries: Mapping[str, Summary], *, is_one_model: bool) -> str:
+    """The model and what it was asked, or the runs."""
+    models = sorted({model for summary in summaries.values() for model in summary["models"]})
+    if is_one_model and models:
+        return f"{models[0]}: {', '.join(summaries)}"
+    return ", ".join(summaries) if len(summaries) <= 3 else f"{len(summaries)} runs"
 
 
 def _pool(run: Run) -> "JudgePool":

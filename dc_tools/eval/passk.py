@@ -1,11 +1,12 @@
 """pass@k without bias, and how sure one can be of its mean.
 
 The problem is the unit: its rollouts are not independent of one another, so errors and intervals are taken over
-per-problem values. An interval has no width where all problems agree; that says nothing about other problems.
+per-problem values. Where all problems pass, or none does, resampling has nothing to show, and the exact interval of a
+binomial (Clopper and Pearson 1934) says what else is likely.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import comb
 
@@ -55,6 +56,15 @@ def estimate(values: Sequence[float], seed: int = 0, resamples: int = RESAMPLES)
         return Estimate(mean, None, None, None, 1)
     low, high = bootstrap_interval(array, seed, resamples)
     return Estimate(mean, low, high, float(array.std(ddof=1) / problems**0.5), problems)
+
+
+def share_estimate(values: Sequence[float], seed: int = 0) -> Estimate:
+    """`estimate` of values from 0 to 1, whose interval has a width even where all of them are 0, or all are 1."""
+    found = estimate(values, seed)
+    if found.n_problems < 2 or found.low != found.high or found.value not in (0.0, 1.0):
+        return found
+    width = 1 - ((1 - LEVEL) / 2) ** (1 / found.n_problems)
+    return replace(found, low=found.value and 1 - width, high=found.value or width)
 
 
 def bootstrap_interval(values: NDArray[np.float64], seed: int, resamples: int = RESAMPLES) -> tuple[float, float]:

@@ -11,7 +11,7 @@ from typing import Any
 from dc_tools.core.errors import UsageError
 from dc_tools.core.records import Status
 from dc_tools.eval.groups import GroupBy, easy_first
-from dc_tools.eval.passk import Estimate, estimate, pass_at_k
+from dc_tools.eval.passk import Estimate, pass_at_k, share_estimate
 from dc_tools.eval.reliability import reliability
 from dc_tools.eval.tally import Tally
 
@@ -34,9 +34,13 @@ def summarize(tallies: Sequence[Tally], ks: Sequence[int], group_by: Sequence[Gr
     """The summary of `tallies`: pass@k over the problems that have k rollouts left to score."""
     total = _scores(tallies, ks, seed)
     groups = {by.value: _group(tallies, by, ks, seed) for by in group_by}
+    return {**total, "scores": _further(tallies, seed), "groups": groups, **_counts(tallies)}
+
+
+def _further(tallies: Sequence[Tally], seed: int) -> Summary:
     names = dict.fromkeys(name for each in tallies for name in each.scores)
-    further = {name: asdict(estimate([t.scores[name] for t in tallies if name in t.scores], seed)) for name in names}
-    return {**total, "scores": further, "groups": groups, **_counts(tallies)}
+    values = {name: [each.scores[name] for each in tallies if name in each.scores] for name in names}
+    return {name: asdict(share_estimate(some, seed)) for name, some in values.items()}
 
 
 def _scores(tallies: Sequence[Tally], ks: Sequence[int], seed: int) -> Summary:
@@ -44,7 +48,7 @@ def _scores(tallies: Sequence[Tally], ks: Sequence[int], seed: int) -> Summary:
 
 
 def _pass_at(tallies: Sequence[Tally], k: int, seed: int) -> Estimate:
-    return estimate([pass_at_k(t.n, t.c, k) for t in tallies if t.n >= k], seed)
+    return share_estimate([pass_at_k(t.n, t.c, k) for t in tallies if t.n >= k], seed)
 
 
 def _group(tallies: Sequence[Tally], by: GroupBy, ks: Sequence[int], seed: int) -> Summary:

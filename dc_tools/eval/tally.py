@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from dc_tools.core.extract import extract_code, never_answers
-from dc_tools.core.records import Finish, Problem, Rollout, Status
+from dc_tools.core.records import Finish, Problem, Rollout, Status, Verdict
 from dc_tools.eval.groups import GroupBy, labels
 from dc_tools.eval.timing import Timing
 
@@ -92,7 +92,7 @@ def _count(found: Tally, rollout: Rollout, extract: Extract) -> None:
     found.no_code += missing
     if rollout.verdict is not None:
         found.verdicts[rollout.verdict.status] += 1
-        found.disputed += isinstance(rollout.verdict.others, list)
+        found.disputed += _is_disputed(rollout.verdict)
         if rollout.verdict.status is not Status.IE:
             _score(found, passed=rollout.verdict.status is Status.AC)
             if rollout.reward is not None:
@@ -101,6 +101,11 @@ def _count(found: Tally, rollout: Rollout, extract: Extract) -> None:
         _score(found, passed=False)
     else:
         found.unjudged += 1
+
+
+def _is_disputed(verdict: Verdict) -> bool:
+    others = verdict.others if isinstance(verdict.others, list) else []
+    return any((other.status is Status.AC) != (verdict.status is Status.AC) for other in others)
 
 
 def _score(found: Tally, *, passed: bool) -> None:

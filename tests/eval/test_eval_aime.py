@@ -71,7 +71,8 @@ def test_an_answer_that_cannot_be_is_said(tmp_path: Path, answer: str) -> None:
 
 def test_the_command_scores_samples(tmp_path: Path) -> None:
     data = written(tmp_path, {"problem": "p", "answer": "7"}, {"problem": "q", "answer": "012"})
-    texts = [("aime/1", "\\boxed{7}"), ("aime/1", "<think> \\boxed{7}"), ("aime/2", "so 12\n```python\nprint(12)\n```"), ("aime/2", "\\boxed{12}")]
+    program = "so 12\n```python\nprint(12)\n```"
+    texts = [("aime/1", "\\boxed{7}"), ("aime/1", "<think> \\boxed{7}"), ("aime/2", program), ("aime/2", "\\boxed{12}")]
     samples = tmp_path / "samples.jsonl"
     samples.write_text("".join(json.dumps({"task_id": name, "completion": text}) + "\n" for name, text in texts))
     done = run([BIN / "dc-eval", samples, "--datasets", "aime", "--data", data, "--min", "maj@2=1"])

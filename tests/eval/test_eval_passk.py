@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dc_tools.core.errors import UsageError
-from dc_tools.eval.passk import bootstrap_interval, estimate, pass_at_k
+from dc_tools.eval.passk import bootstrap_interval, estimate, pass_at_k, share_estimate
 
 TABLE = Path(__file__).parents[2].parent / "shared" / "data" / "eval" / "passk_table.jsonl"
 
@@ -80,3 +80,11 @@ def test_too_little_to_say_is_said() -> None:
     assert estimate([]).value is None
     one = estimate([0.5])
     assert (one.value, one.low, one.high, one.se) == (0.5, None, None, None)
+
+
+def test_where_all_problems_agree_the_interval_is_that_of_a_binomial() -> None:
+    none, every = share_estimate([0.0] * 10), share_estimate([1.0] * 10)
+    assert (none.low, none.high) == (0.0, pytest.approx(0.308497, abs=1e-6))  # 1 - 0.025 ** (1 / 10)
+    assert (every.low, every.high) == (pytest.approx(0.691503, abs=1e-6), 1.0)
+    assert share_estimate([0.0, 1.0] * 5, 3) == estimate([0.0, 1.0] * 5, 3)
+    assert share_estimate([1.0]).low is None

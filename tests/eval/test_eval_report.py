@@ -335,7 +335,7 @@ def test_a_rating_is_shown_with_its_contests_and_what_was_dropped() -> None:
     scores = {"rating": {"value": 1800.0, "low": 1700.0, "high": 1900.0}}
     text = text_of(page({"cf": [problem("a", "easy", rollout("AC"))]}, cf={"rating": rating, "scores": scores}))
     assert "1800 [1700, 1900] , better than 91.5" in text
-    assert "3 have a single one, which flatters" in text
+    assert "3 problems have a single one, which flatters" in text
     assert "1349 Round 1800 3500 7 900 1 of 6 500 0" in text
     assert "Not counted: 7 (200 rated users)." in text
 
