@@ -8,12 +8,11 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dc_tools.core.records import Line, Problem, encode
 from dc_tools.core.run import Run
-from dc_tools.eval.benchmarks import Benchmark, load
+from dc_tools.eval.benchmarks import Benchmark, load, locate
 from dc_tools.eval.judging import Grader, Item, Judging
 from dc_tools.eval.kept import Kept
 from dc_tools.eval.samples import matched
@@ -43,8 +42,12 @@ def parts(run: Run, want: Wanted, rows: Mapping[str, str], pool: "JudgePool") ->
     if not want.datasets:
         yield Part(run.read(Problem), None, rows)
     for name in want.datasets:
-        benchmark = load(name, Path(want.data or ""), pool, **want.options_of(name))
+        options = want.options_of(name)
+        data = locate(name, want.data, **options)
+        benchmark = load(name, data.path, pool, **options)
         run.facts.setdefault("problems", {})[name] = len(benchmark.problems)
+        if data.names:
+            run.facts.setdefault("data", {})[name] = data.names
         if want.asked:
             yield Part(_asked_of(run, benchmark, name), benchmark, {name: name})
         else:

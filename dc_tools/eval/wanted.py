@@ -7,7 +7,7 @@ from typing import Any
 
 from dc_tools.core.errors import CannotRun, UsageError
 from dc_tools.core.run import Run
-from dc_tools.eval.benchmarks import MODULES
+from dc_tools.eval.benchmarks import MODULES, is_on_the_hub
 from dc_tools.eval.groups import GroupBy, parse_group_by
 from dc_tools.eval.rows import row_names
 from dc_tools.eval.sampling import Asked
@@ -54,17 +54,24 @@ def wanted(k: str, group_by: str, datasets: str, asked: Asked | None, **rest: An
         raise UsageError(f"pass@{max(ks)} needs n >= k: --n is {asked.sampling.n}")
     if rest["format"] not in FORMATS:
         raise UsageError(f"--format {rest['format']}: choose json, markdown or latex")
-    if bool(names) != (rest["data"] is not None):
-        raise UsageError("--datasets NAME and --data DIR belong together")
+    _check_data(names, rest["data"])
     if len(names) > 1 and not asked:
         raise UsageError("FILE holds samples for one of --datasets; several are for --model")
-    if len(names) > 1 and not Path(rest["data"]).is_dir():
-        raise UsageError(f"--data {rest['data']}: several --datasets need a folder with a file for each")
     for dataset, flags in OPTIONS.items():
         given = sorted(set(flags) & set(rest["options"]))
         if given and dataset not in names:
             raise UsageError(f"--{given[0].replace('_', '-')} is for --datasets {dataset}")
     return Wanted(ks=ks, group_by=parse_group_by(group_by), datasets=names, asked=asked, **rest)
+
+
+def _check_data(names: list[str], data: str | None) -> None:
+    if data is not None and not names:
+        raise UsageError("--data is for --datasets NAME")
+    for name in names if data is None else ():
+        if not is_on_the_hub(name):
+            raise UsageError(f"--datasets {name} needs --data DIR: it is not on the hub as it is read here")
+    if data is not None and len(names) > 1 and not Path(data).is_dir():
+        raise UsageError(f"--data {data}: several --datasets need a folder with a file for each")
 
 
 def _datasets(text: str) -> list[str]:

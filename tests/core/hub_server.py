@@ -18,6 +18,7 @@ class Hub:
     """What the server holds; a test may change it while it runs."""
 
     files: dict[str, bytes]
+    repo: str = REPO
     commit: str = "c0ffee" + 34 * "0"
     card: dict = field(default_factory=dict)
     refuse: tuple[int, str] | None = None
@@ -40,13 +41,14 @@ class Handler(BaseHTTPRequestHandler):
         url = urlsplit(self.path)
         path = unquote(url.path)
         self.hub.asked.append(f"{self.command} {path}")
-        kind, folder = ("models", "") if path.startswith((f"/api/models/{REPO}", f"/{REPO}")) else ("datasets",) * 2
-        api, files = f"/api/{kind}/{REPO}", f"{f'/{folder}' if folder else ''}/{REPO}/resolve/{self.hub.commit}/"
+        repo = self.hub.repo
+        kind, folder = ("models", "") if path.startswith((f"/api/models/{repo}", f"/{repo}")) else ("datasets",) * 2
+        api, files = f"/api/{kind}/{repo}", f"{f'/{folder}' if folder else ''}/{repo}/resolve/{self.hub.commit}/"
         if self.hub.refuse:
             self.refuse(*self.hub.refuse)
         elif path == f"{api}/revision/main" or path == f"{api}/revision/{self.hub.commit}":
             siblings = [{"rfilename": name} for name in self.hub.files]
-            there = {"id": REPO, "sha": self.hub.commit, "tags": [], "cardData": self.hub.card}
+            there = {"id": self.hub.repo, "sha": self.hub.commit, "tags": [], "cardData": self.hub.card}
             self.answer(there | {"siblings": siblings} if kind == "models" else there)
         elif path.startswith(f"{api}/revision/"):
             self.refuse(404, "RevisionNotFound")
@@ -95,9 +97,9 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def served(files: dict[str, bytes]) -> Iterator[Hub]:
+def served(files: dict[str, bytes], repo: str = REPO) -> Iterator[Hub]:
     """A hub of these files at `Hub.url`, for the time of the block."""
-    hub = Hub(files)
+    hub = Hub(files, repo)
     with ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (Handler,), {"hub": hub})) as server:
         hub.url = f"http://127.0.0.1:{server.server_address[1]}"
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))

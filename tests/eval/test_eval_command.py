@@ -88,7 +88,7 @@ def test_the_same_seed_gives_the_same_bytes() -> None:
         (["--group-by", "size"], "--group-by size: choose from"),
         (["--format", "html"], "--format html: choose json, markdown or latex"),
         (["--min", "pass@3=1"], "name its k in --k"),
-        (["--datasets", "humaneval"], "--datasets NAME and --data DIR belong together"),
+        (["--data", "folder"], "--data is for --datasets NAME"),
         (["--model", "m", "--n", "2", "--k", "4"], "pass@4 needs n >= k: --n is 2"),
         (["--model", "m", "--prompt-style", "loud"], "'loud' is not one of 'chat', 'fenced'"),
         (["--samples-out", "-"], "--samples-out needs a file"),

@@ -1,12 +1,14 @@
 """Benchmarks: each is one file that reads its published data, knows its programs' shape and grades them."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from dc_tools.core.errors import UsageError
 from dc_tools.core.extract import extract_code
+from dc_tools.core.lines import ON_THE_HUB, expand_inputs, on_disk
 from dc_tools.core.records import Problem
 from dc_tools.eval.judging import NO_CODE, Grader
 from dc_tools.eval.tally import Tally
@@ -79,12 +81,37 @@ class Programs:
         return {}
 
 
-def load(name: str, data: Path, pool: "JudgePool", **options: Any) -> Benchmark:
-    """Read the benchmark called `name`, with options that it takes, from a folder or file.
+@dataclass(frozen=True)
+class Data:
+    """Where the problems of a benchmark are, and for those from the hub the names that say which bytes these are."""
 
-    Errors: `UsageError`, `CannotRun`.
-    """
+    path: Path
+    names: list[str]
+
+
+def locate(name: str, data: str | None, **options: Any) -> Data:
+    """The data of the benchmark called `name`: a file or folder, files of a dataset on the hub, or, where nothing is
+    named, those that its publisher has there. Errors: `UsageError`, `CannotRun`."""
+    if data is not None and not data.startswith(ON_THE_HUB):
+        return Data(Path(data), [])
+    named = _module(name).on_the_hub(**options) if data is None else [data]
+    names = expand_inputs(named)
+    paths = [Path(on_disk(each)) for each in names]
+    return Data(paths[0] if len(paths) == 1 else paths[0].parent, names)
+
+
+def is_on_the_hub(name: str) -> bool:
+    """Whether the benchmark's publisher has its data on the hub, as they are read here."""
+    return hasattr(_module(name), "on_the_hub")
+
+
+def load(name: str, data: Path, pool: "JudgePool", **options: Any) -> Benchmark:
+    """Read the benchmark called `name`, with options that it takes. Errors: `UsageError`, `CannotRun`."""
+    benchmark: Benchmark = _module(name).read(data, pool, **options)
+    return benchmark
+
+
+def _module(name: str) -> Any:
     if name not in MODULES:
         raise UsageError(f"--datasets {name}: choose from {', '.join(MODULES)}")
-    benchmark: Benchmark = import_module(f"dc_tools.eval.benchmarks.{MODULES[name]}").read(data, pool, **options)
-    return benchmark
+    return import_module(f"dc_tools.eval.benchmarks.{MODULES[name]}")

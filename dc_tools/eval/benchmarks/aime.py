@@ -69,6 +69,11 @@ class Aime:
         return {}
 
 
+def on_the_hub() -> list[str]:
+    """AIME 2024."""
+    return ["hf://HuggingFaceH4/aime_2024"]
+
+
 def read(data: Path, pool: "JudgePool") -> Aime:
     """Read the rows {problem, answer} at `data`. Errors: `CannotRun`."""
     file = find_file(data, "aime")

@@ -84,6 +84,11 @@ class HumanEval(Programs):
         return _Rules(pool)
 
 
+def on_the_hub() -> list[str]:
+    """As its publisher has it there."""
+    return ["hf://openai/openai_humaneval"]
+
+
 def read(data: Path, pool: "JudgePool") -> HumanEval:
     """Read HumanEval.jsonl.gz at `data`; `pool` runs the canonical solutions whose checks are no plain asserts."""
     file = find_file(data, "HumanEval")

@@ -25,7 +25,7 @@ from dc_tools.curate.sources.livecodebench import draft
 from dc_tools.eval import stdin_calls
 from dc_tools.eval.benchmarks import Programs
 from dc_tools.eval.benchmarks.lcb_errata import erratum
-from dc_tools.eval.benchmarks.lcb_releases import check_size, files_of
+from dc_tools.eval.benchmarks.lcb_releases import NAMES, check_size, files_of, span
 from dc_tools.eval.judging import Grader
 from dc_tools.eval.passk import pass_at_k
 from dc_tools.eval.tally import Tally
@@ -37,6 +37,7 @@ REAL, LCB = "real", "lcb"
 LAST_BLOCK = "last-block"
 MEMORY_MB = 4096
 FENCE = "```"
+PUBLISHED = "hf://livecodebench/code_generation_lite"
 
 
 @dataclass(frozen=True)
@@ -130,6 +131,15 @@ def between_last_fences(text: str) -> str:
     lines = text.split("\n")
     fences = [number for number, line in enumerate(lines) if FENCE in line]
     return "\n".join(lines[fences[-2] + 1 : fences[-1]]) if len(fences) > 1 else ""
+
+
+def on_the_hub(**given: Any) -> list[str]:
+    """The files of a release as its publisher has them. Errors: `UsageError` where no release is named."""
+    release = Options(**given).release
+    if not release:
+        raise UsageError("--datasets lcb without --data: say which --release, as release_v5 (its files are large)")
+    first, last = span(release)
+    return [f"{PUBLISHED}/{name}" for name in NAMES[first - 1 : last]]
 
 
 def read(data: Path, pool: "JudgePool", **given: Any) -> LiveCodeBench:

@@ -8,6 +8,7 @@ from dc_tools.eval.benchmarks.shapes import find_file
 
 SIZES = (400, 111, 101, 101, 167, 175)
 """Problems of test.jsonl, test2.jsonl, ...: what each release added."""
+NAMES = ("test.jsonl", *(f"test{number}.jsonl" for number in range(2, len(SIZES) + 1)))
 _NAME = re.compile(r"(?P<all>release_v)(?P<upto>[1-6])|v(?P<first>[1-6])(?:_v(?P<last>[1-6]))?")
 
 
@@ -24,11 +25,11 @@ def span(release: str) -> tuple[int, int]:
 
 
 def files_of(data: Path, release: str) -> list[Path]:
-    """The files of a release at `data`, or in a folder lcb there; without one lcb.jsonl, or else all releases' files
-    that are there. Errors: `CannotRun`, `UsageError`.
+    """The files of a release at `data`, in a folder lcb there, or beside the file that it is; without a release
+    lcb.jsonl, or else all releases' files that are there. Errors: `CannotRun`, `UsageError`.
     """
-    data = data / "lcb" if (data / "lcb").is_dir() else data
-    numbered = [data / f"test{number if number > 1 else ''}.jsonl" for number in range(1, len(SIZES) + 1)]
+    data = data / "lcb" if (data / "lcb").is_dir() else data.parent if release and data.is_file() else data
+    numbered = [data / name for name in NAMES]
     if release:
         first, last = span(release)
         wanted = numbered[first - 1 : last]
