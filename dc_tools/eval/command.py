@@ -49,7 +49,7 @@ def main(
     no_judge: Annotated[bool, _flag("--no-judge", "Leave rollouts without a verdict unjudged and unscored.")] = False,
     datasets: Annotated[str, _flag("--datasets", "Benchmark of FILE's samples, or several, with commas, to ask.")] = "",
     partial: Annotated[bool, _flag("--partial", "Score samples that leave problems of --datasets out.")] = False,
-    data: Annotated[str | None, _flag("--data", "Folder, file or hf:// dataset of problems; default: the hub's.")] = None,
+    data: Annotated[str | None, _flag("--data", "Folder, file or hf:// name of problems; default: the hub's.")] = None,
     grader: Annotated[str | None, _flag("--grader", "For lcb: real, lcb (the original's), or real,lcb.")] = None,
     extraction: Annotated[str | None, _flag("--extraction", "For lcb: last-block or lcb (the original's).")] = None,
     release: Annotated[str | None, _flag("--release", "For lcb: release_v5, v5 alone, or v4_v6.")] = None,
