@@ -4,7 +4,7 @@ It opens from disk and loads nothing. What models wrote is data in it, never mar
 `<`, and the page shows it through text nodes only.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from dc_tools.eval.report_data import ReportData
 from dc_tools.eval.summary import Summary
 from dc_tools.eval.tables import number, percent, score_text
 
+NOTHING = "\N{EN DASH}"
 PAGE = Path(__file__).parent / "page"
 
 
@@ -43,7 +44,8 @@ def render(rows: Mapping[str, Summary], data: ReportData, shown: Shown) -> bytes
     from jinja2 import Environment, FileSystemLoader
 
     environment = Environment(loader=FileSystemLoader(PAGE), autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"percent": percent, "number": number, "share": _share, "score": score_text}
+    environment.filters |= {"percent": _dashed(percent), "number": _dashed(number)}
+    environment.filters |= {"share": _share, "score": score_text}
     page = environment.get_template("page.html").render(
         rows=rows, shown=shown, ks=list(shown.ks), groups=_groups(rows), statuses=_statuses(rows),
         further=list(dict.fromkeys(name for summary in rows.values() for name in summary["scores"])),
@@ -74,6 +76,11 @@ def _groups(rows: Mapping[str, Summary]) -> dict[str, list[tuple[str, list[tuple
 
 def _statuses(rows: Mapping[str, Summary]) -> list[str]:
     return [s.value for s in Status if any(s.value in summary["verdicts"] for summary in rows.values())]
+
+
+def _dashed(words: Callable[[float | None], str]) -> Callable[[float | None], str]:
+    """The same words, with an en dash where nothing is known."""
+    return lambda value: NOTHING if value is None else words(value)
 
 
 def _share(part: float | None) -> str:
