@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 
 SCHEMA = "dc-eval/1"
 SHOWN_IDS = 5
-IN_FLIGHT = 8
-"""Rollouts being judged ahead of the reader, per worker."""
+IN_FLIGHT = 64
+"""Rollouts being judged ahead of the reader, per worker: enough that none is idle behind one that takes long."""
 FORMATS = {"markdown": as_markdown, "latex": as_latex}
 OPTIONS = {
     "lcb": ("grader", "extraction", "start_date", "end_date"), "codeforces": ("contests", "users", "method"),
