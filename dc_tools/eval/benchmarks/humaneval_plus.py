@@ -8,7 +8,6 @@ is very long come last; a problem's own tests do not have them.
 
 import hashlib
 import json
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
@@ -17,10 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
-import zstandard
 
 from dc_tools.core.errors import CannotRun
-from dc_tools.core.manifest import write_atomic
+from dc_tools.core.lines import sha256_of
 from dc_tools.core.records import (
     Entry,
     Limits,
@@ -36,6 +34,7 @@ from dc_tools.core.records import (
 )
 from dc_tools.eval.benchmarks.humaneval import FIND_ZERO, HumanEval, root_difference
 from dc_tools.eval.benchmarks.shapes import find_file, read_rows
+from dc_tools.eval.cache import made_once
 from dc_tools.eval.calls import DIGEST, LATE, RAISED, VALUE
 from dc_tools.eval.judging import Grader
 from dc_tools.eval.literals import NoLiteral, agree, glue
@@ -63,7 +62,7 @@ class Call(NamedTuple):
     value: str
 
 
-class Oracle(msgspec.Struct):
+class Oracle(NamedTuple):
     """Of one problem: what the glue gives for each call, base calls first, and the time that a call may take."""
 
     values: list[str]
@@ -84,6 +83,13 @@ class Task:
     def inputs(self) -> list[str]:
         """Of the two processes."""
         return [f"[{','.join(call.arguments for call in part)}]" for part in (self.base, self.plus)]
+
+
+class Known(msgspec.Struct):
+    """A problem with all that is kept of it."""
+
+    problem: Problem
+    task: Task
 
 
 class HumanEvalPlus(HumanEval):
@@ -111,10 +117,16 @@ def read(data: Path, pool: "JudgePool") -> HumanEvalPlus:
     Errors: `CannotRun`.
     """
     file = find_file(data, "HumanEvalPlus")
+    made_of = [sha256_of(str(file)), Path(__file__).read_text(), glue("f", "f", PROCESS_S, LONG), sys.version_info[:2]]
+    name = hashlib.sha256(json.dumps(made_of).encode()).hexdigest()[:16]
+    known = made_once(f"humaneval-plus-{name}", list[Known], lambda: _known(file, pool))
+    return HumanEvalPlus([each.problem for each in known], {each.problem.id: each.task for each in known})
+
+
+def _known(file: Path, pool: "JudgePool") -> list[Known]:
     rows = list(read_rows(file, "HumanEval+"))
-    oracles = _oracles(rows, pool)
-    tasks = {row["task_id"]: _task(row, oracles[row["task_id"]]) for row in rows}
-    return HumanEvalPlus([_problem(row, tasks[row["task_id"]]) for row in rows], tasks)
+    tasks = [_task(row, oracle) for row, oracle in zip(rows, _oracles(rows, pool), strict=True)]
+    return [Known(_problem(row, task), task) for row, task in zip(rows, tasks, strict=True)]
 
 
 def _task(row: dict[str, Any], oracle: Oracle) -> Task:
@@ -160,38 +172,16 @@ def _program(task: Task, code: str) -> "Program":
     )
 
 
-def _oracles(rows: Sequence[dict[str, Any]], pool: "JudgePool") -> dict[str, Oracle]:
-    """What is expected, from the cache or by running the canonical solutions."""
-    made_of = json.dumps([rows, glue("f", "f", PROCESS_S, LONG), sys.version_info[:2]])
-    cache = _cache() / f"humaneval-plus-{hashlib.sha256(made_of.encode()).hexdigest()[:16]}.zst"
-    kind = dict[str, Oracle]
-    try:
-        return msgspec.json.decode(zstandard.decompress(cache.read_bytes()), type=kind)
-    except (OSError, ValueError, zstandard.ZstdError):
-        pass  # absent, or not whole
-    found = _computed(rows, pool)
-    try:
-        cache.parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(cache, zstandard.compress(msgspec.json.encode(found)))
-    except (OSError, CannotRun):
-        pass  # it will be made again
-    return found
-
-
-def _cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dc_tools"
-
-
-def _computed(rows: Sequence[dict[str, Any]], pool: "JudgePool") -> dict[str, Oracle]:
-    blank = {
-        row["task_id"]: _task(row, Oracle([""] * (len(row["base_input"]) + len(row["plus_input"])), PROCESS_S))
-        for row in rows
-    }
+def _oracles(rows: Sequence[dict[str, Any]], pool: "JudgePool") -> list[Oracle]:
+    """What is expected, by running the canonical solutions."""
+    blank = [_task(row, Oracle([""] * (len(row["base_input"]) + len(row["plus_input"])), PROCESS_S)) for row in rows]
     runs = [
         pool.submit_execute(_program(task, row["prompt"] + row["canonical_solution"]), task.inputs)
-        for row, task in zip(rows, blank.values(), strict=True)
+        for row, task in zip(rows, blank, strict=True)
     ]
-    return {name: _oracle(name, blank[name], run.result()) for name, run in zip(blank, runs, strict=True)}
+    return [
+        _oracle(row["task_id"], task, run.result()) for row, task, run in zip(rows, blank, runs, strict=True)
+    ]
 
 
 def _oracle(name: str, task: Task, found: "Executions") -> Oracle:
