@@ -6,7 +6,7 @@ one before it, took too long.
 """
 
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 VALUE, DIGEST, RAISED, LATE = "=", "#", "!", "?"
@@ -14,7 +14,6 @@ KINDS: dict[type[Any], None] = dict.fromkeys((bool, int, float, str, bytes, comp
 NUMBERS = {bool, int, float}
 EXACT = 1 << 53
 """Up to here a float is one integer."""
-_begun: list[bool] = []
 _late: list[bool] = []
 
 
@@ -22,14 +21,17 @@ class Late(BaseException):
     """The call has had its time."""
 
 
+def call_all(function: Callable[..., Any], calls: Iterable[Sequence[Any]], limit_s: float, long: int) -> list[str]:
+    """What `call` gives for each of the arguments, one after the other."""
+    signal.signal(signal.SIGPROF, _end)
+    return [call(function, arguments, limit_s, long) for arguments in calls]
+
+
 def call(function: Callable[..., Any], arguments: Sequence[Any], limit_s: float, long: int) -> str:
     """What `function` gives within `limit_s` seconds of CPU time; literals have `long` characters at most, but for
     floats, which may be compared with a tolerance."""
     if _late:
         return LATE
-    if not _begun:
-        signal.signal(signal.SIGPROF, _end)
-        _begun.append(True)
     signal.setitimer(signal.ITIMER_PROF, limit_s)
     try:
         return in_words(function(*arguments), long)

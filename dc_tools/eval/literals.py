@@ -26,10 +26,10 @@ def _source() -> str:
 
 
 def glue(name: str, entry: str, limit_s: float, long: int) -> str:
-    """What is put behind a program, so that `name` calls `entry` and gives its value in words."""
+    """What is put behind a program, so that `name`, given lists of arguments, gives the values of `entry` in words."""
     return (
-        f"\n\n__calls = {{'__name__': 'calls'}}\nexec({_source()!r}, __calls)\n\n\ndef {name}(*arguments):\n"
-        f"    return __calls['call'](lambda *given: {entry}(*given), arguments, {limit_s}, {long})\n"
+        f"\n\n__calls = {{'__name__': 'calls'}}\nexec({_source()!r}, __calls)\n\n\ndef {name}(*calls):\n"
+        f"    return __calls['call_all'](lambda *given: {entry}(*given), calls, {limit_s}, {long})\n"
     )
 
 

@@ -168,7 +168,7 @@ def _program(task: Task, code: str) -> "Program":
     name = f"literal_of_{task.entry}"
     return Program(
         code=code + glue(name, task.entry, task.limit_s, LONG), mode=Mode.FUNCTION, entry=Entry(fn_name=name),
-        limits=Limits(PROCESS_S, MEMORY_MB), together=True,
+        limits=Limits(PROCESS_S, MEMORY_MB),
     )
 
 
