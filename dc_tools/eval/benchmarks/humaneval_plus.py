@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from dc_tools.core.errors import CannotRun
+from dc_tools.core.futures import combined
 from dc_tools.core.lines import sha256_of
 from dc_tools.core.records import (
     Entry,
@@ -224,16 +225,9 @@ class _Rules:
 
     def submit(self, problem: Problem, code: str) -> "Future[Verdict]":
         """Start judging `code`."""
-        task, settled = self._tasks[problem.id], Future[Verdict]()
-
-        def settle(done: "Future[Executions]") -> None:
-            try:
-                settled.set_result(_verdict(task, done.result(), any_root=problem.id == FIND_ZERO))
-            except BaseException as error:
-                settled.set_exception(error)
-
-        self._pool.submit_execute(_program(task, code), task.inputs).add_done_callback(settle)
-        return settled
+        task = self._tasks[problem.id]
+        runs = self._pool.submit_execute(_program(task, code), task.inputs)
+        return combined(lambda done: _verdict(task, done, any_root=problem.id == FIND_ZERO), runs)
 
 
 def _verdict(task: Task, found: "Executions", *, any_root: bool) -> Verdict:

@@ -18,6 +18,7 @@ import msgspec
 
 from dc_tools.core.errors import BadLine, CannotRun, UsageError
 from dc_tools.core.extract import extract_code
+from dc_tools.core.futures import combined
 from dc_tools.core.lines import read_lines
 from dc_tools.core.records import Checker, Entry, Limits, Mode, Problem, Status, Test, Verdict
 from dc_tools.curate.draft import Draft
@@ -201,15 +202,9 @@ class _Both:
 
     def submit(self, problem: Problem, code: str) -> "Future[Verdict]":
         """Start judging `code` by both."""
-        settled: Future[Verdict] = Future()
-        first, second = (grader.submit(problem, code) for grader in self._graders)
 
-        def settle(_: "Future[Verdict]") -> None:
-            try:
-                other = msgspec.structs.replace(second.result(), backend=self._names[1])
-                settled.set_result(msgspec.structs.replace(first.result(), others=[other]))
-            except BaseException as error:
-                settled.set_exception(error)
+        def both(verdict: Verdict, other: Verdict) -> Verdict:
+            named = msgspec.structs.replace(other, backend=self._names[1])
+            return msgspec.structs.replace(verdict, others=[named])
 
-        first.add_done_callback(lambda _: second.add_done_callback(settle))
-        return settled
+        return combined(both, *(grader.submit(problem, code) for grader in self._graders))
