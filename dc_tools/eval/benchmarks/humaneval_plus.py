@@ -40,7 +40,7 @@ from dc_tools.eval.calls import DIGEST, LATE, RAISED, VALUE
 from dc_tools.eval.judging import Grader
 from dc_tools.eval.literals import NoLiteral, agree, glue
 from dc_tools.eval.literals import read as read_literal
-from dc_tools.eval.passk import pass_at_k
+from dc_tools.eval.passk import named_pass_at
 
 if TYPE_CHECKING:
     from dc_tools.sandbox.judge import Execution, Executions, JudgePool, Program
@@ -109,7 +109,7 @@ class HumanEvalPlus(HumanEval):
         verdicts = [rollout.verdict for rollout in problem.rollouts if rollout.verdict]
         base = len(self.tasks[problem.id].base)
         passed = [each.passed >= base for each in verdicts if each.status is not Status.IE]
-        return {f"base/pass@{k}": pass_at_k(len(passed), sum(passed), k) for k in ks if len(passed) >= k}
+        return named_pass_at("base", passed, ks)
 
 
 def read(data: Path, pool: "JudgePool") -> HumanEvalPlus:

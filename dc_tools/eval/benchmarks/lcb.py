@@ -6,7 +6,7 @@ other one a further score.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import date
@@ -28,7 +28,7 @@ from dc_tools.eval.benchmarks import Programs
 from dc_tools.eval.benchmarks.lcb_errata import erratum
 from dc_tools.eval.benchmarks.shapes import find_file
 from dc_tools.eval.judging import Grader
-from dc_tools.eval.passk import pass_at_k
+from dc_tools.eval.passk import named_pass_at
 from dc_tools.eval.tally import Tally
 
 if TYPE_CHECKING:
@@ -106,9 +106,10 @@ class LiveCodeBench(Programs):
     def scores(self, problem: Problem, ks: Sequence[int]) -> dict[str, float]:
         """pass@k by the second grader, and, where there are errata, over the problems that have none."""
         verdicts = [each.verdict for each in problem.rollouts if each.verdict]
-        found = _pass_at(verdicts, ks, "sound") if self.errata and problem.id not in self.errata else {}
+        is_sound = self.errata and problem.id not in self.errata
+        found = named_pass_at("sound", _passed(verdicts), ks) if is_sound else {}
         if len(self.options.graders) > 1:
-            found |= _pass_at([_other(verdict) for verdict in verdicts], ks, self.options.graders[1])
+            found |= named_pass_at(self.options.graders[1], _passed(map(_other, verdicts)), ks)
         return found
 
     def overall(self, tallies: Sequence[Tally], seed: int) -> dict[str, Any]:
@@ -116,9 +117,8 @@ class LiveCodeBench(Programs):
         return {"errata": self.errata}
 
 
-def _pass_at(verdicts: Sequence[Verdict], ks: Sequence[int], name: str) -> dict[str, float]:
-    passed = [each.status is Status.AC for each in verdicts if each.status is not Status.IE]
-    return {f"{name}/pass@{k}": pass_at_k(len(passed), sum(passed), k) for k in ks if len(passed) >= k}
+def _passed(verdicts: Iterable[Verdict]) -> list[bool]:
+    return [each.status is Status.AC for each in verdicts if each.status is not Status.IE]
 
 
 def _other(verdict: Verdict) -> Verdict:
