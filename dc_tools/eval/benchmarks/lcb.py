@@ -10,7 +10,6 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import date
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +26,7 @@ from dc_tools.eval import stdin_calls
 from dc_tools.eval.benchmarks import Programs
 from dc_tools.eval.benchmarks.lcb_errata import erratum
 from dc_tools.eval.benchmarks.shapes import find_file
+from dc_tools.eval.inlined import inlined
 from dc_tools.eval.judging import Grader
 from dc_tools.eval.passk import named_pass_at
 from dc_tools.eval.tally import Tally
@@ -181,15 +181,10 @@ class _Original:
         return self._pool.submit(asked, _stdin_program(code), difference=difference)
 
 
-@cache
-def _runner() -> str:
-    return Path(stdin_calls.__file__).read_text()
-
-
 def _stdin_program(code: str) -> str:
     """A program with one function, from what is read to what is written."""
     return (
-        f"__runner = {{'__name__': 'runner'}}\nexec({_runner()!r}, __runner)\n\n\ndef written(text):\n"
+        f"{inlined('__runner', stdin_calls)}\n\ndef written(text):\n"
         f"    return __runner['run']({code!r}, text)\n"
     )
 
