@@ -56,7 +56,7 @@ LONG = 10_000
 """Characters of a literal beyond which a digest is compared."""
 
 
-class Call(NamedTuple):
+class Call(msgspec.Struct, array_like=True, gc=False):
     """Arguments as a JSON list; the expected value as the glue gives it."""
 
     arguments: str
