@@ -71,10 +71,13 @@ class Finish(StrEnum):
 
 
 class Struct(msgspec.Struct, omit_defaults=True):
-    """Base of all records: defaults are not written, unknown fields are left to `Line`."""
+    """Base of all records: defaults are not written, unknown fields are left to `Line`.
+
+    What there are a thousand of on a line, and holds only text and numbers, is kept from the garbage collector (`gc`).
+    """
 
 
-class Test(Struct):
+class Test(Struct, gc=False):
     """One input and its expected output; in function mode JSON text of the argument list and of the value."""
 
     __test__ = False
@@ -122,7 +125,7 @@ class Limits(Struct):
     memory_mb: Annotated[int, msgspec.Meta(ge=1, le=1 << 20)] = 1024
 
 
-class TestVerdict(Struct):
+class TestVerdict(Struct, gc=False):
     """The verdict on one test. `message` says in words what went wrong."""
 
     __test__ = False

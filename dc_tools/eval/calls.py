@@ -6,7 +6,7 @@ one before it, took too long.
 """
 
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 VALUE, DIGEST, RAISED, LATE = "=", "#", "!", "?"
@@ -14,7 +14,6 @@ KINDS: dict[type[Any], None] = dict.fromkeys((bool, int, float, str, bytes, comp
 NUMBERS = {bool, int, float}
 EXACT = 1 << 53
 """Up to here a float is one integer."""
-_begun: list[bool] = []
 _late: list[bool] = []
 
 
@@ -22,14 +21,17 @@ class Late(BaseException):
     """The call has had its time."""
 
 
+def call_all(function: Callable[..., Any], calls: Iterable[Sequence[Any]], limit_s: float, long: int) -> list[str]:
+    """What `call` gives for each of the arguments, one after the other."""
+    signal.signal(signal.SIGPROF, _end)
+    return [call(function, arguments, limit_s, long) for arguments in calls]
+
+
 def call(function: Callable[..., Any], arguments: Sequence[Any], limit_s: float, long: int) -> str:
     """What `function` gives within `limit_s` seconds of CPU time; literals have `long` characters at most, but for
     floats, which may be compared with a tolerance."""
     if _late:
         return LATE
-    if not _begun:
-        signal.signal(signal.SIGPROF, _end)
-        _begun.append(True)
     signal.setitimer(signal.ITIMER_PROF, limit_s)
     try:
         return in_words(function(*arguments), long)
@@ -44,8 +46,10 @@ def call(function: Callable[..., Any], arguments: Sequence[Any], limit_s: float,
 def in_words(value: Any, long: int) -> str:
     """A value as a literal or a digest."""
     value = plain(value)
-    is_floats = isinstance(value, list | tuple) and set(map(type, value)) == {float}
-    if isinstance(value, list | tuple) and len(value) > long and not is_floats:
+    is_list, is_floats = isinstance(value, list | tuple), False
+    if is_list and value and type(value[0]) is float:
+        is_floats = set(map(type, value)) == {float}
+    if (is_list or isinstance(value, str | bytes)) and len(value) > long and not is_floats:
         return DIGEST + digest(value)
     try:
         text = repr(value)
@@ -73,18 +77,30 @@ def plain(value: Any) -> Any:
 def digest(value: Any) -> str:
     """The same for values that are equal, whatever the types of their numbers and the order of sets and dicts."""
     import hashlib  # rarely needed, and slow to import
+
+    numbers = _packed(value)
+    if numbers or isinstance(value, str):
+        found, body = hashlib.sha256(type(value).__name__.encode()), numbers or _encoded(value)
+    else:
+        found, body = hashlib.sha256(), _encoded(_same(value))
+    found.update(body)
+    return found.hexdigest()
+
+
+def _packed(value: Any) -> bytes:
+    """A flat list or tuple of numbers that floats hold exactly, as floats; nothing for any other value."""
     from array import array
 
-    if _is_of_numbers(value):
-        numbers = array("d", [each or 0 for each in value]).tobytes()  # 0 for -0.0, which is equal
-        return hashlib.sha256(type(value).__name__.encode() + numbers).hexdigest()
-    return hashlib.sha256(_same(value).encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def _is_of_numbers(value: Any) -> bool:
-    """Whether it is a flat list or tuple of numbers that floats hold exactly."""
     is_flat = isinstance(value, list | tuple) and value and set(map(type, value)) <= NUMBERS
-    return bool(is_flat) and -EXACT < min(value) <= max(value) < EXACT
+    if not is_flat or not -EXACT < min(value) <= max(value) < EXACT:
+        return b""
+    found = array("d", value).tobytes()
+    has_negative_zero = array("d", [-0.0]).tobytes() in found  # which is equal to 0
+    return array("d", [each or 0 for each in value]).tobytes() if has_negative_zero else found
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
 
 
 def _same(value: Any) -> str:

@@ -1,15 +1,14 @@
 """Contests from the live API of Codeforces, kept in a cache: a contest that is over does not change."""
 
-import os
 import time
 from collections.abc import Sequence
 from hashlib import sha256
-from pathlib import Path
 
 import msgspec
 
 from dc_tools.core.errors import CannotRun
 from dc_tools.core.manifest import write_atomic
+from dc_tools.eval.cache import folder
 from dc_tools.eval.contests import Contests, contests_of
 
 METHODS = ("contest.standings", "contest.ratingChanges")
@@ -45,14 +44,13 @@ def fetched(url: str, ids: Sequence[str], pause_s: float = PAUSE_S) -> Contests:
 
 
 def _answer(url: str, method: str, contest: str, pause_s: float) -> bytes:
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dc_tools" / "contests"
-    kept = folder / f"{sha256(url.encode()).hexdigest()[:8]}-{method}-{contest}.json"
+    kept = folder() / "contests" / f"{sha256(url.encode()).hexdigest()[:8]}-{method}-{contest}.json"
     try:
         return kept.read_bytes()
     except OSError:
         raw = _asked(f"{url}/{method}", contest, pause_s)
     if msgspec.json.decode(raw, type=_Answer).status == "OK":
-        folder.mkdir(parents=True, exist_ok=True)
+        kept.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(kept, raw)
     return raw
 

@@ -6,12 +6,11 @@ side of the border is in calls.py.
 
 import ast
 import math
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 from dc_tools.eval import calls
 from dc_tools.eval.calls import DIGEST, VALUE, digest
+from dc_tools.eval.inlined import inlined
 
 FLOAT_ATOL, RTOL = 1e-6, 1e-7
 """Where the published tolerance is 0, floats may still be this far apart."""
@@ -20,16 +19,11 @@ MOST_LONGER = 64
 """A literal so many times longer than the expected one is wrong without being read."""
 
 
-@cache
-def _source() -> str:
-    return Path(calls.__file__).read_text()
-
-
 def glue(name: str, entry: str, limit_s: float, long: int) -> str:
-    """What is put behind a program, so that `name` calls `entry` and gives its value in words."""
+    """What is put behind a program, so that `name`, given lists of arguments, gives the values of `entry` in words."""
     return (
-        f"\n\n__calls = {{'__name__': 'calls'}}\nexec({_source()!r}, __calls)\n\n\ndef {name}(*arguments):\n"
-        f"    return __calls['call'](lambda *given: {entry}(*given), arguments, {limit_s}, {long})\n"
+        f"\n\n{inlined('__calls', calls)}\n\ndef {name}(*calls):\n"
+        f"    return __calls['call_all'](lambda *given: {entry}(*given), calls, {limit_s}, {long})\n"
     )
 
 

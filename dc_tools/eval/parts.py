@@ -23,8 +23,8 @@ from dc_tools.rollout.prompts import render
 if TYPE_CHECKING:
     from dc_tools.sandbox.judge import JudgePool
 
-IN_FLIGHT = 8
-"""Rollouts being judged ahead of the reader, per worker."""
+IN_FLIGHT = 64
+"""Rollouts being judged ahead of the reader, per worker: enough that none is idle behind one that takes long."""
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,11 @@ def pass_at_k(n: int, c: int, k: int) -> float:
     return (comb(n, k) - comb(n - c, k)) / comb(n, k)
 
 
+def named_pass_at(name: str, passed: Sequence[bool], ks: Sequence[int]) -> dict[str, float]:
+    """`name`/pass@k of one problem, for each k that it has enough samples for; of each is said whether it passed."""
+    return {f"{name}/pass@{k}": pass_at_k(len(passed), sum(passed), k) for k in ks if len(passed) >= k}
+
+
 def estimate(values: Sequence[float], seed: int = 0, resamples: int = RESAMPLES) -> Estimate:
     """The mean of per-problem `values`, its standard error and its percentile-bootstrap interval over problems."""
     problems = len(values)

@@ -1,12 +1,12 @@
 """Several judges of different make over the same programs: where they do not agree the strictest verdict stands."""
 
-import threading
 from collections.abc import Sequence
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import Future
 from typing import Protocol
 
 import msgspec
 
+from dc_tools.core.futures import combined
 from dc_tools.core.languages import PYTHON
 from dc_tools.core.records import Problem, Status, Verdict
 
@@ -31,22 +31,7 @@ class JudgeSeveral:
     def submit(self, problem: Problem, code: str, lang: str = PYTHON) -> "Future[Verdict]":
         """The strictest verdict, once all have come."""
         asked = [judge.submit(problem, code, lang) for judge in self._judges]
-        agreed: Future[Verdict] = Future()
-        left, lock = [len(asked)], threading.Lock()
-
-        def heard(_: "Future[Verdict]") -> None:
-            with lock:
-                left[0] -= 1
-                if left[0]:
-                    return
-            try:
-                agreed.set_result(strictest([future.result() for future in asked]))
-            except (Exception, CancelledError) as error:
-                agreed.set_exception(error)
-
-        for future in asked:
-            future.add_done_callback(heard)
-        return agreed
+        return combined(lambda *verdicts: strictest(verdicts), *asked)
 
 
 def strictest(verdicts: Sequence[Verdict]) -> Verdict:

@@ -115,9 +115,14 @@ class JudgePool:
         while places:
             yield from _completed(places)
 
-    def submit_execute(self, program: Program, inputs: list[str]) -> "Future[Executions]":
-        """Run `program` on each input without judging; a CE or a lost worker gives one run and ends it."""
-        return self._submit(self._execute, program, inputs)
+    def submit_execute(
+        self, program: Program, inputs: list[str], is_enough: Callable[[Execution], bool] = lambda run: False
+    ) -> "Future[Executions]":
+        """Run `program` on each input, up to one whose run `is_enough`, without judging.
+
+        A CE or a lost worker gives one run and ends it.
+        """
+        return self._submit(self._execute, program, inputs, is_enough)
 
     def execute(self, program: Program, inputs: list[str]) -> Executions:
         """`submit_execute`, and wait."""
@@ -157,7 +162,9 @@ class JudgePool:
             trial.refuse(Status.IE, f"the worker was lost: {lost[-1]}")
         return trial.verdict(worker)
 
-    def _execute(self, program: Program, inputs: list[str]) -> Executions:
+    def _execute(
+        self, program: Program, inputs: list[str], is_enough: Callable[[Execution], bool]
+    ) -> Executions:
         lost = ""
         for _ in range(ATTEMPTS):
             try:
@@ -167,7 +174,12 @@ class JudgePool:
                     session = stack.enter_context(worker.session(program))
                     if session.refused is not None:
                         return Executions([Execution(status=Status.CE, message=session.refused)], b"", worker.level)
-                    runs = [run for data in inputs if (run := self._run_fairly(session, data))]
+                    runs: list[Execution] = []
+                    for data in inputs:
+                        run = self._run_fairly(session, data)
+                        runs += [run] if run else []
+                        if run and is_enough(run):
+                            break
                     return Executions(runs, session.probes, worker.level)
             except OutOfMemory as error:
                 return Executions([Execution(status=Status.MLE, message=str(error))])

@@ -34,7 +34,7 @@ def called(pool: JudgePool, code: str, *calls: list[Any], limit_s: float = 5.0) 
 
     program = Program(
         code=code + glue("call_f", "f", limit_s, 1000), mode=Mode.FUNCTION,
-        entry=Entry(fn_name="call_f"), limits=Limits(10.0), together=True,
+        entry=Entry(fn_name="call_f"), limits=Limits(10.0),
     )
     (run,) = pool.execute(program, [json.dumps(calls)]).runs
     return json.loads(run.output) if run.status == "OK" else run.status
@@ -107,14 +107,18 @@ def test_the_first_value_that_is_not_expected_is_the_verdict(
     assert (found.status, found.passed, found.total) == (status, passed, 5), found.message
 
 
-@pytest.mark.parametrize(
-    "body", ["IE gone", "", "AC fine", "=" + "[" * 200, "#", None, 7]
-)
+FORGED = ["IE gone", "", "AC fine", "=" + "[" * 200, "#", None, 7]
+
+
+@pytest.mark.parametrize("body", [*(f"[{each!r}] * len(calls)" for each in FORGED), "None", "[]", "'=0.5'", "{}"])
 def test_a_program_that_puts_itself_between_gives_no_verdict_of_its_own(
-    small: Benchmark, pool: JudgePool, body: str | int | None
+    small: Benchmark, pool: JudgePool, body: str
 ) -> None:
     (problem,) = small.problems
-    forged = f"def exec(source, names):\n    names['call'] = lambda *_: {body!r}\n\ndef half(x):\n    return x / 2\n"
+    forged = (
+        f"def exec(source, names):\n    names['call_all'] = lambda function, calls, *_: {body}\n\n"
+        "def half(x):\n    return x / 2\n"
+    )
     found = small.grader(pool).submit(problem, forged).result()
     assert found.status in (Status.RE, Status.WA) and found.passed == 0, found.message
 

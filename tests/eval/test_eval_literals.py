@@ -83,6 +83,7 @@ def test_how_values_are_put_into_words_decides_nothing(one: Any, other: Any, lon
         ({1, 2.0}, {2, 1.0}, True),
         ({"a": 1, "b": 2}, {"b": 2.0, "a": 1}, True), ([2**53], [2**53 + 1], False), (2**60, float(2**60), True),
         ("1", 1, False), ([1, [2]], [1, [2.0]], True), ([], (), False), ([1, 2], [1, 3], False),
+        ("\ud800a", "\ud800a", True), ("ab", b"ab", False), ("list(0x1)", [1], False),
     ],
 )
 def test_a_digest_is_the_same_for_what_is_equal(one: Any, other: Any, is_equal: bool) -> None:
@@ -91,7 +92,8 @@ def test_a_digest_is_the_same_for_what_is_equal(one: Any, other: Any, is_equal: 
 
 def test_long_values_are_digests_and_floats_never_are() -> None:
     assert in_words("a" * 98, 100) == "='" + "a" * 98 + "'"
-    assert in_words("a" * 99, 100)[0] == in_words([1] * 101, 100)[0] == in_words(10**5000, 10_000)[0] == "#"
+    assert in_words("a" * 99, 100)[0] == in_words("a" * 101, 100)[0] == in_words(b"a" * 101, 100)[0] == "#"
+    assert in_words([1] * 101, 100)[0] == in_words(10**5000, 10_000)[0] == "#"
     assert in_words([0.5] * 101, 100)[0] == "="
     assert agree(in_words([0.5] * 101, 100), in_words([0.5000000001] * 101, 100), 0)
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from dc_tools.core.errors import CannotRun
 from dc_tools.core.extract import extract_code
+from dc_tools.core.futures import combined
 from dc_tools.core.records import (
     Checker,
     CheckerType,
@@ -207,17 +208,8 @@ class _Rules:
 
         if problem.id != FIND_ZERO:
             return self._pool.submit(problem, code + problem.meta.get("glue", ""))
-        settled: Future[Verdict] = Future()
         runs = self._pool.submit_execute(program_of(problem, code), [test.input for test in problem.tests])
-        runs.add_done_callback(lambda done: _settle(settled, done, problem))
-        return settled
-
-
-def _settle(settled: "Future[Verdict]", done: "Future[Executions]", problem: Problem) -> None:
-    try:
-        settled.set_result(_root_verdict(done.result(), problem))
-    except BaseException as error:
-        settled.set_exception(error)
+        return combined(lambda done: _root_verdict(done, problem), runs)
 
 
 def _root_verdict(executions: "Executions", problem: Problem) -> Verdict:

@@ -8,7 +8,6 @@ is very long come last; a problem's own tests do not have them.
 
 import hashlib
 import json
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
@@ -17,10 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
-import zstandard
 
 from dc_tools.core.errors import CannotRun
-from dc_tools.core.manifest import write_atomic
+from dc_tools.core.futures import combined
+from dc_tools.core.lines import sha256_of
 from dc_tools.core.records import (
     Entry,
     Limits,
@@ -36,11 +35,12 @@ from dc_tools.core.records import (
 )
 from dc_tools.eval.benchmarks.humaneval import FIND_ZERO, HumanEval, root_difference
 from dc_tools.eval.benchmarks.shapes import find_file, read_rows
+from dc_tools.eval.cache import made_once
 from dc_tools.eval.calls import DIGEST, LATE, RAISED, VALUE
 from dc_tools.eval.judging import Grader
 from dc_tools.eval.literals import NoLiteral, agree, glue
 from dc_tools.eval.literals import read as read_literal
-from dc_tools.eval.passk import pass_at_k
+from dc_tools.eval.passk import named_pass_at
 
 if TYPE_CHECKING:
     from dc_tools.sandbox.judge import Execution, Executions, JudgePool, Program
@@ -56,14 +56,14 @@ LONG = 10_000
 """Characters of a literal beyond which a digest is compared."""
 
 
-class Call(NamedTuple):
+class Call(msgspec.Struct, array_like=True, gc=False):
     """Arguments as a JSON list; the expected value as the glue gives it."""
 
     arguments: str
     value: str
 
 
-class Oracle(msgspec.Struct):
+class Oracle(NamedTuple):
     """Of one problem: what the glue gives for each call, base calls first, and the time that a call may take."""
 
     values: list[str]
@@ -86,6 +86,13 @@ class Task:
         return [f"[{','.join(call.arguments for call in part)}]" for part in (self.base, self.plus)]
 
 
+class Known(msgspec.Struct):
+    """A problem with all that is kept of it."""
+
+    problem: Problem
+    task: Task
+
+
 class HumanEvalPlus(HumanEval):
     """The 164 problems with what is expected of them."""
 
@@ -102,7 +109,7 @@ class HumanEvalPlus(HumanEval):
         verdicts = [rollout.verdict for rollout in problem.rollouts if rollout.verdict]
         base = len(self.tasks[problem.id].base)
         passed = [each.passed >= base for each in verdicts if each.status is not Status.IE]
-        return {f"base/pass@{k}": pass_at_k(len(passed), sum(passed), k) for k in ks if len(passed) >= k}
+        return named_pass_at("base", passed, ks)
 
 
 def read(data: Path, pool: "JudgePool") -> HumanEvalPlus:
@@ -111,10 +118,16 @@ def read(data: Path, pool: "JudgePool") -> HumanEvalPlus:
     Errors: `CannotRun`.
     """
     file = find_file(data, "HumanEvalPlus")
+    made_of = [sha256_of(str(file)), Path(__file__).read_text(), glue("f", "f", PROCESS_S, LONG), sys.version_info[:2]]
+    name = hashlib.sha256(json.dumps(made_of).encode()).hexdigest()[:16]
+    known = made_once(f"humaneval-plus-{name}", list[Known], lambda: _known(file, pool))
+    return HumanEvalPlus([each.problem for each in known], {each.problem.id: each.task for each in known})
+
+
+def _known(file: Path, pool: "JudgePool") -> list[Known]:
     rows = list(read_rows(file, "HumanEval+"))
-    oracles = _oracles(rows, pool)
-    tasks = {row["task_id"]: _task(row, oracles[row["task_id"]]) for row in rows}
-    return HumanEvalPlus([_problem(row, tasks[row["task_id"]]) for row in rows], tasks)
+    tasks = [_task(row, oracle) for row, oracle in zip(rows, _oracles(rows, pool), strict=True)]
+    return [Known(_problem(row, task), task) for row, task in zip(rows, tasks, strict=True)]
 
 
 def _task(row: dict[str, Any], oracle: Oracle) -> Task:
@@ -156,55 +169,33 @@ def _program(task: Task, code: str) -> "Program":
     name = f"literal_of_{task.entry}"
     return Program(
         code=code + glue(name, task.entry, task.limit_s, LONG), mode=Mode.FUNCTION, entry=Entry(fn_name=name),
-        limits=Limits(PROCESS_S, MEMORY_MB), together=True,
+        limits=Limits(PROCESS_S, MEMORY_MB),
     )
 
 
-def _oracles(rows: Sequence[dict[str, Any]], pool: "JudgePool") -> dict[str, Oracle]:
-    """What is expected, from the cache or by running the canonical solutions."""
-    made_of = json.dumps([rows, glue("f", "f", PROCESS_S, LONG), sys.version_info[:2]])
-    cache = _cache() / f"humaneval-plus-{hashlib.sha256(made_of.encode()).hexdigest()[:16]}.zst"
-    kind = dict[str, Oracle]
-    try:
-        return msgspec.json.decode(zstandard.decompress(cache.read_bytes()), type=kind)
-    except (OSError, ValueError, zstandard.ZstdError):
-        pass  # absent, or not whole
-    found = _computed(rows, pool)
-    try:
-        cache.parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(cache, zstandard.compress(msgspec.json.encode(found)))
-    except (OSError, CannotRun):
-        pass  # it will be made again
-    return found
-
-
-def _cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dc_tools"
-
-
-def _computed(rows: Sequence[dict[str, Any]], pool: "JudgePool") -> dict[str, Oracle]:
-    blank = {
-        row["task_id"]: _task(row, Oracle([""] * (len(row["base_input"]) + len(row["plus_input"])), PROCESS_S))
-        for row in rows
-    }
+def _oracles(rows: Sequence[dict[str, Any]], pool: "JudgePool") -> list[Oracle]:
+    """What is expected, by running the canonical solutions."""
+    blank = [_task(row, Oracle([""] * (len(row["base_input"]) + len(row["plus_input"])), PROCESS_S)) for row in rows]
     runs = [
         pool.submit_execute(_program(task, row["prompt"] + row["canonical_solution"]), task.inputs)
-        for row, task in zip(rows, blank.values(), strict=True)
+        for row, task in zip(rows, blank, strict=True)
     ]
-    return {name: _oracle(name, blank[name], run.result()) for name, run in zip(blank, runs, strict=True)}
+    return [
+        _oracle(row["task_id"], task, run.result()) for row, task, run in zip(rows, blank, runs, strict=True)
+    ]
 
 
 def _oracle(name: str, task: Task, found: "Executions") -> Oracle:
-    outputs = list(_outputs(task, found))
+    outputs = list(_outputs(task, found.runs))
     for output in outputs:
         if output[:1] not in (VALUE, DIGEST):
             raise CannotRun(f"{name}: the canonical solution fails: {output}")
     return Oracle(outputs, max(LIMIT_S, LIMIT_FACTOR * sum(run.time_s for run in found.runs)))
 
 
-def _outputs(task: Task, found: "Executions") -> Iterator[str]:
+def _outputs(task: Task, runs: "Sequence[Execution]") -> Iterator[str]:
     """What came of each call; of a process that gave nothing, its fault at its first call."""
-    for run, size in zip(found.runs, (len(task.base), len(task.plus)), strict=False):
+    for run, size in zip(runs, (len(task.base), len(task.plus)), strict=False):
         if run.status != "OK":
             yield f"{run.status} {run.message}"
             return
@@ -234,22 +225,21 @@ class _Rules:
 
     def submit(self, problem: Problem, code: str) -> "Future[Verdict]":
         """Start judging `code`."""
-        task, settled = self._tasks[problem.id], Future[Verdict]()
+        task, any_root = self._tasks[problem.id], problem.id == FIND_ZERO
 
-        def settle(done: "Future[Executions]") -> None:
-            try:
-                settled.set_result(_verdict(task, done.result(), any_root=problem.id == FIND_ZERO))
-            except BaseException as error:
-                settled.set_exception(error)
+        def fails(run: "Execution") -> bool:
+            """Whether a base call is wrong, so that the others need not run. Of the last run it does not matter."""
+            calls = zip(task.base, _outputs(task, [run]), strict=False)
+            return any(_failed(call, output, task.atol, any_root=any_root) for call, output in calls)
 
-        self._pool.submit_execute(_program(task, code), task.inputs).add_done_callback(settle)
-        return settled
+        runs = self._pool.submit_execute(_program(task, code), task.inputs, fails)
+        return combined(lambda done: _verdict(task, done, any_root=any_root), runs)
 
 
 def _verdict(task: Task, found: "Executions", *, any_root: bool) -> Verdict:
     """Up to the first call whose value is not what is expected."""
     passed, failed, calls = 0, None, [*task.base, *task.plus]
-    for call, output in zip(calls, _outputs(task, found), strict=False):
+    for call, output in zip(calls, _outputs(task, found.runs), strict=False):
         failed = _failed(call, output, task.atol, any_root=any_root)
         if failed:
             break

@@ -6,11 +6,10 @@ other one a further score.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import date
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ import msgspec
 
 from dc_tools.core.errors import BadLine, CannotRun, UsageError
 from dc_tools.core.extract import extract_code
+from dc_tools.core.futures import combined
 from dc_tools.core.lines import read_lines
 from dc_tools.core.records import Checker, Entry, Limits, Mode, Problem, Status, Test, Verdict
 from dc_tools.curate.draft import Draft
@@ -26,8 +26,9 @@ from dc_tools.eval import stdin_calls
 from dc_tools.eval.benchmarks import Programs
 from dc_tools.eval.benchmarks.lcb_errata import erratum
 from dc_tools.eval.benchmarks.lcb_releases import NAMES, check_size, files_of, span
+from dc_tools.eval.inlined import inlined
 from dc_tools.eval.judging import Grader
-from dc_tools.eval.passk import pass_at_k
+from dc_tools.eval.passk import named_pass_at
 from dc_tools.eval.tally import Tally
 
 if TYPE_CHECKING:
@@ -107,9 +108,10 @@ class LiveCodeBench(Programs):
     def scores(self, problem: Problem, ks: Sequence[int]) -> dict[str, float]:
         """pass@k by the second grader, and, where there are errata, over the problems that have none."""
         verdicts = [each.verdict for each in problem.rollouts if each.verdict]
-        found = _pass_at(verdicts, ks, "sound") if self.errata and problem.id not in self.errata else {}
+        is_sound = self.errata and problem.id not in self.errata
+        found = named_pass_at("sound", _passed(verdicts), ks) if is_sound else {}
         if len(self.options.graders) > 1:
-            found |= _pass_at([_other(verdict) for verdict in verdicts], ks, self.options.graders[1])
+            found |= named_pass_at(self.options.graders[1], _passed(map(_other, verdicts)), ks)
         return found
 
     def overall(self, tallies: Sequence[Tally], seed: int) -> dict[str, Any]:
@@ -117,9 +119,8 @@ class LiveCodeBench(Programs):
         return {"errata": self.errata}
 
 
-def _pass_at(verdicts: Sequence[Verdict], ks: Sequence[int], name: str) -> dict[str, float]:
-    passed = [each.status is Status.AC for each in verdicts if each.status is not Status.IE]
-    return {f"{name}/pass@{k}": pass_at_k(len(passed), sum(passed), k) for k in ks if len(passed) >= k}
+def _passed(verdicts: Iterable[Verdict]) -> list[bool]:
+    return [each.status is Status.AC for each in verdicts if each.status is not Status.IE]
 
 
 def _other(verdict: Verdict) -> Verdict:
@@ -194,15 +195,10 @@ class _Original:
         return self._pool.submit(asked, _stdin_program(code), difference=difference)
 
 
-@cache
-def _runner() -> str:
-    return Path(stdin_calls.__file__).read_text()
-
-
 def _stdin_program(code: str) -> str:
     """A program with one function, from what is read to what is written."""
     return (
-        f"__runner = {{'__name__': 'runner'}}\nexec({_runner()!r}, __runner)\n\n\ndef written(text):\n"
+        f"{inlined('__runner', stdin_calls)}\n\ndef written(text):\n"
         f"    return __runner['run']({code!r}, text)\n"
     )
 
@@ -215,15 +211,9 @@ class _Both:
 
     def submit(self, problem: Problem, code: str) -> "Future[Verdict]":
         """Start judging `code` by both."""
-        settled: Future[Verdict] = Future()
-        first, second = (grader.submit(problem, code) for grader in self._graders)
 
-        def settle(_: "Future[Verdict]") -> None:
-            try:
-                other = msgspec.structs.replace(second.result(), backend=self._names[1])
-                settled.set_result(msgspec.structs.replace(first.result(), others=[other]))
-            except BaseException as error:
-                settled.set_exception(error)
+        def both(verdict: Verdict, other: Verdict) -> Verdict:
+            named = msgspec.structs.replace(other, backend=self._names[1])
+            return msgspec.structs.replace(verdict, others=[named])
 
-        first.add_done_callback(lambda _: second.add_done_callback(settle))
-        return settled
+        return combined(both, *(grader.submit(problem, code) for grader in self._graders))
