@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dc_tools.core.errors import CannotRun
-from dc_tools.core.manifest import write_manifest
+from dc_tools.core.manifest import read_manifest, write_manifest
 from dc_tools.core.run import Run
 
 LOCK = ".lock"
@@ -17,8 +17,8 @@ LOCK = ".lock"
 def open_folder(run: Run) -> Iterator[Path]:
     """The folder of -o, locked meanwhile and marked as this run's. Errors: `CannotRun`.
 
-    It must be new, or hold no more than a manifest (a run that ended before it made anything), or hold a run to go on
-    with under --resume; --force empties it.
+    It must be new, or hold no more than a manifest (a run that ended before it made anything), or hold a run of the
+    same command, to go on with under --resume, or to be removed with --force.
     """
     folder = Path(run.options.output)
     try:
@@ -40,15 +40,16 @@ def _make_ours(folder: Path, run: Run) -> None:
     manifest = run.manifest_path
     found = [path for path in folder.iterdir() if path.name != LOCK]
     if run.options.force:
-        _empty(found, manifest)
+        _empty(found, run)
     elif found not in ([], [manifest]) and not (run.options.resume and manifest.exists()):
         raise CannotRun(f"{folder}: holds something already: --resume goes on with a run, --force removes it")
 
 
-def _empty(found: list[Path], manifest: Path) -> None:
+def _empty(found: list[Path], run: Run) -> None:
     """Remove an earlier run, never a folder that is not one."""
-    if found and not manifest.exists():
-        raise CannotRun(f"{found[0].parent}: holds no earlier run; name another folder")
+    earlier = read_manifest(Path(run.options.output) / "manifest.json")
+    if found and (earlier or {}).get("command") != run.name:
+        raise CannotRun(f"{found[0].parent}: holds no earlier run of {run.name}; name another folder")
     for path in found:
         if path.is_dir():
             shutil.rmtree(path)

@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dc_tools.core.errors import BadLine, UsageError
+from dc_tools.core.errors import UsageError
 from dc_tools.core.extract import extract_code
 from dc_tools.core.folder import open_folder
 from dc_tools.core.manifest import write_atomic
-from dc_tools.core.records import Line, Problem, encode
+from dc_tools.core.records import encode
 from dc_tools.core.run import Run
 from dc_tools.eval.benchmarks import Benchmark
 from dc_tools.eval.curves import read_curves
@@ -25,7 +25,6 @@ from dc_tools.eval.rows import Rows
 from dc_tools.eval.sampling import Asking
 from dc_tools.eval.summary import Summary
 from dc_tools.eval.telling import tell
-from dc_tools.eval.timing import Timing
 from dc_tools.eval.traces import Traces
 from dc_tools.eval.wanted import Wanted, check_targets, rows_of
 
@@ -104,7 +103,7 @@ def _counted(
     """Judge, count and keep all lines; returns the benchmark of each row that is of one."""
     benchmarks: dict[str, Benchmark] = {}
     with contextlib.ExitStack() as stack:
-        asking = Asking(run, want.asked, stack) if want.asked else None
+        asking = Asking(run, want.asked, stack, kept.models) if want.asked else None
         for part in parts(run, want, names, pool):
             benchmark = part.benchmark
             if benchmark:
@@ -112,29 +111,16 @@ def _counted(
             is_traced = benchmark is None or benchmark.runs_programs
             for line, problem in judged(run, part, kept, asking, pool if want.judge else None):
                 row = part.rows[line.file]
-                timing = (asking.timings.pop(problem.id, None) if asking else None) or kept.timing(row, problem.id)
-                if _count(run, want, line, problem, rows, row, benchmark, timing):
-                    kept.judged(row, problem.id, line)
-                    run.counts.written += not run.lines_out
-                    if seen:
-                        seen.add(row, problem, traces if is_traced else None)
-        if isinstance(kept, InFolder):
-            kept.finish()
+                asked = asking.timings.pop((row, problem.id), None) if asking else None
+                scores = benchmark.scores(problem, want.ks) if benchmark else {}
+                extract = benchmark.extract if benchmark else extract_code
+                rows.add(row, problem, scores, asked or kept.timing(row, problem.id), extract)
+                kept.judged(row, problem.id, line)
+                run.counts.written += not run.lines_out
+                if seen:
+                    seen.add(row, problem, traces if is_traced else None)
+        kept.finish()
     return benchmarks
-
-
-def _count(
-    run: Run, want: Wanted, line: Line, problem: Problem, rows: Rows, row: str, benchmark: Benchmark | None,
-    timing: Timing | None,
-) -> bool:
-    """Whether the line counts; what came before is rejected."""
-    scores = benchmark.scores(problem, want.ks) if benchmark else {}
-    try:
-        rows.add(row, problem, scores, timing, benchmark.extract if benchmark else extract_code)
-    except BadLine as error:
-        run.reject(line, error.error)
-        return False
-    return True
 
 
 @contextlib.contextmanager

@@ -6,9 +6,10 @@
 """
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
 from typing import BinaryIO, Protocol
+from urllib.parse import quote
 
 import msgspec
 
@@ -19,10 +20,15 @@ from dc_tools.core.records import Fields, Finish, Line, Problem, Status, encode
 from dc_tools.eval.timing import Timing
 
 TIMING = "timing.jsonl"
+IN_NAMES = " +@=,()[]"
+"""What stands in a file's name as it does in the row's, beside letters and numbers."""
 
 
 class Kept(Protocol):
     """A place for lines."""
+
+    models: Set[str]
+    """Whose answers are there from an earlier part of the run."""
 
     def earlier(self, row: str) -> Mapping[str, Line]:
         """The lines that an earlier part of the run has sampled or judged, by the problem's id."""
@@ -40,9 +46,15 @@ class Kept(Protocol):
         """Keep the line of a problem. The order of these calls is that of the lines in the end."""
         ...
 
+    def finish(self) -> None:
+        """All lines are there."""
+        ...
+
 
 class Nowhere:
     """Lines are not kept."""
+
+    models: Set[str] = frozenset()
 
     def earlier(self, row: str) -> Mapping[str, Line]:
         """None."""
@@ -56,6 +68,9 @@ class Nowhere:
         """Nothing."""
 
     def judged(self, row: str, name: str, line: Line) -> None:
+        """Nothing."""
+
+    def finish(self) -> None:
         """Nothing."""
 
 
@@ -79,11 +94,14 @@ class InFolder:
     """
 
     def __init__(self, folder: Path, rows: Sequence[str]) -> None:
-        self._files = {row: folder / "judged" / f"{row.replace('/', '_')}.jsonl" for row in rows}
+        self._files = {row: folder / "judged" / f"{quote(row, safe=IN_NAMES)}.jsonl" for row in rows}
         self._order: dict[str, list[str]] = {row: [] for row in rows}
         with disk(folder):
             (folder / "judged").mkdir(exist_ok=True)
             self._earlier = {row: _sampled(file) for row, file in self._files.items()}
+            self.models: Set[str] = {
+                model for lines in self._earlier.values() for line in lines.values() for model in _models(line)
+            }
             self._timings = _timings(folder / TIMING, self._earlier)
             for row, file in self._files.items():
                 write_atomic(file, _joined(line.to_bytes() for line in self._earlier[row].values()))
@@ -170,6 +188,10 @@ def _sampled(file: Path) -> dict[str, Line]:
             _forget_faults(line, problem)
             found[problem.id] = line
     return found
+
+
+def _models(line: Line) -> Iterator[str]:
+    return (rollout.model for rollout in line.decode(Problem).rollouts)
 
 
 def _forget_faults(line: Line, problem: Problem) -> None:

@@ -37,10 +37,14 @@ class Part:
     """File -> row; what is asked of a model has the benchmark's name as its file."""
 
 
-def parts(run: Run, want: Wanted, rows: Mapping[str, str], pool: "JudgePool") -> Iterator[Part]:
-    """Each benchmark that a model is asked; or else all files as one. Errors: as `load` and `matched`."""
+def parts(run: Run, want: Wanted, rows: Mapping[str, str], pool: "JudgePool") -> list[Part]:
+    """Each benchmark that a model is asked, all of them read before the first is; or else all files as one.
+
+    Errors: as `load` and, once its items are taken, `matched`.
+    """
     if not want.datasets:
-        yield Part(run.read(Problem), None, rows)
+        return [Part(run.read(Problem), None, rows)]
+    found: list[Part] = []
     for name in want.datasets:
         options = want.options_of(name)
         data = locate(name, want.data, **options)
@@ -49,9 +53,10 @@ def parts(run: Run, want: Wanted, rows: Mapping[str, str], pool: "JudgePool") ->
         if data.names:
             run.facts.setdefault("data", {})[name] = data.names
         if want.asked:
-            yield Part(_asked_of(run, benchmark, name), benchmark, {name: name})
+            found.append(Part(_asked_of(run, benchmark, name), benchmark, {name: name}))
         else:
-            yield Part(matched(run, run.read_raw(), benchmark, rows, partial=want.partial), benchmark, rows)
+            found.append(Part(matched(run, run.read_raw(), benchmark, rows, partial=want.partial), benchmark, rows))
+    return found
 
 
 def judged(run: Run, part: Part, kept: Kept, asking: Asking | None, pool: "JudgePool | None") -> Iterator[Item]:
@@ -65,11 +70,12 @@ def judged(run: Run, part: Part, kept: Kept, asking: Asking | None, pool: "Judge
         if not asking:
             yield from items
             return
-        for line, problem, timing in asking.sampled(items, benchmark.prompt if benchmark else render, rows):
+        how = (benchmark.prompt, rows, benchmark.extract) if benchmark else (render, rows, None)
+        for line, problem, timing in asking.sampled(items, *how):
             kept.sampled(timing.row, line, timing)
             yield line, problem
 
-    answered = spliced(part.items, done, ask, asking.piece if asking else 1)
+    answered = spliced(_once(run, part), done, ask, asking.piece if asking else 1)
     if pool is None:
         yield from answered
         return
@@ -78,6 +84,18 @@ def judged(run: Run, part: Part, kept: Kept, asking: Asking | None, pool: "Judge
     judging = Judging(grader, IN_FLIGHT * run.options.workers, *reading)
     yield from judging.lines(answered)
     run.add_faults(judging.faults)
+
+
+def _once(run: Run, part: Part) -> Iterator[Item]:
+    """The items without those whose id their row has had before, which are rejected."""
+    seen: set[tuple[str, str]] = set()
+    for line, problem in part.items:
+        key = part.rows[line.file], problem.id
+        if key in seen:
+            run.reject(line, f"the id '{problem.id}' came before: one problem is one line, with all its rollouts")
+        else:
+            seen.add(key)
+            yield line, problem
 
 
 def spliced(

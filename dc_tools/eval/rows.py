@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from dc_tools.core.errors import BadLine, UsageError
+from dc_tools.core.errors import UsageError
 from dc_tools.core.extract import extract_code
 from dc_tools.core.records import Problem
 from dc_tools.eval.compare import Comparison, compare
@@ -23,7 +23,6 @@ class Rows:
     def __init__(self, names: Sequence[str], ks: Sequence[int]) -> None:
         self.ks = ks
         self.tallies: dict[str, list[Tally]] = {name: [] for name in names}
-        self._seen: set[tuple[str, str]] = set()
 
     def add(
         self, name: str, problem: Problem, scores: Mapping[str, float] | None = None, timing: Timing | None = None,
@@ -32,14 +31,11 @@ class Rows:
         """Count one problem, with further scores that its benchmark gives, and how long sampling took; `extract` finds
         in an answer what is judged.
 
-        Errors: `BadLine` for an id that the row has already, `UsageError` for rollouts, but fewer than k.
+        Errors: `UsageError` for rollouts, but fewer than k.
         """
-        if (name, problem.id) in self._seen:
-            raise BadLine(f"the id '{problem.id}' came before: one problem is one line, with all its rollouts")
         n, k = len(problem.rollouts), max(self.ks)
         if 0 < n < k:
             raise UsageError(f"pass@{k} needs n >= k rollouts of each problem: {problem.id} has n = {n}")
-        self._seen.add((name, problem.id))
         counted = tally(problem, extract)
         counted.scores |= scores or {}
         counted.timing = timing

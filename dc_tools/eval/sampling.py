@@ -3,11 +3,12 @@
 import contextlib
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from dc_tools.core.errors import BadLine
+from dc_tools.core.errors import BadLine, CannotRun
+from dc_tools.core.languages import PYTHON
 from dc_tools.core.records import Finish, Line, Problem
 from dc_tools.core.run import Run
 from dc_tools.eval.judging import Item
@@ -42,10 +43,11 @@ def asked(engine: EngineName | None, source: Source, style: PromptStyle, samplin
 class Asking:
     """Asks the model, which is loaded for the first problem that there is to ask; closed with `stack`."""
 
-    def __init__(self, run: Run, want: Asked, stack: contextlib.ExitStack) -> None:
-        self._run, self._want, self._stack = run, want, stack
-        self.timings: dict[str, Timing] = {}
-        """By the problem's id, until they are taken."""
+    def __init__(self, run: Run, want: Asked, stack: contextlib.ExitStack, models: Set[str] = frozenset()) -> None:
+        """`models` have answered in an earlier part of the run: it must be the same one."""
+        self._run, self._want, self._stack, self._models = run, want, stack, models
+        self.timings: dict[tuple[str, str], Timing] = {}
+        """By row and problem, until they are taken."""
 
     @property
     def piece(self) -> int:
@@ -54,12 +56,17 @@ class Asking:
 
     @cached_property
     def _engine(self) -> Engine:
-        return self._stack.enter_context(opened(self._want.source))
+        engine = self._stack.enter_context(opened(self._want.source))
+        if others := sorted(self._models - {engine.name}):
+            raise CannotRun(f"--resume: {', '.join(others)} answered before, not {engine.name}; --force starts over")
+        return engine
 
     def sampled(
-        self, items: Iterator[Item], ask: Callable[[Problem, PromptStyle], Prompt], rows: Mapping[str, str]
+        self, items: Iterator[Item], ask: Callable[[Problem, PromptStyle], Prompt], rows: Mapping[str, str],
+        extract: Callable[[str], str | None] | None = None,
     ) -> Iterator[tuple[Line, Problem, Timing]]:
-        """Each line with new rollouts, in order; a line without a statement is rejected. `rows` are those of files."""
+        """Each line with new rollouts, in order; a line without a statement is rejected. `rows` are those of files;
+        `extract` finds what is judged in an answer, where that is not what the engine's stage finds."""
         waiting: deque[Item] = deque()
 
         def found() -> Iterator[Prompt]:
@@ -83,9 +90,9 @@ class Asking:
             self._run.add_faults(sum(sample.finish is Finish.ERROR for sample in samples))
             latency_s = [round(s.latency_s, 4) for s in samples if s.latency_s is not None]
             timing = Timing(rows[line.file], problem.id, round(now - before, 4), latency_s)
-            self.timings[problem.id] = timing
-            yield *_answered(line, problem, samples, engine.name), timing
-            before = now
+            self.timings[timing.row, timing.id] = timing
+            yield *_answered(line, problem, samples, engine.name, extract), timing
+            before = time.monotonic()
 
 
 def _chained(first: Prompt, rest: Iterator[Prompt]) -> Iterator[Prompt]:
@@ -93,7 +100,12 @@ def _chained(first: Prompt, rest: Iterator[Prompt]) -> Iterator[Prompt]:
     yield from rest
 
 
-def _answered(line: Line, problem: Problem, samples: list[Sample], model: str) -> Item:
+def _answered(
+    line: Line, problem: Problem, samples: list[Sample], model: str, extract: Callable[[str], str | None] | None
+) -> Item:
     problem.rollouts = [rollout_of(sample, model, tokens=False) for sample in samples]
+    if extract:
+        for rollout in problem.rollouts:
+            rollout.code, rollout.lang = extract(rollout.text), PYTHON
     line.fields.put("rollouts", problem.rollouts)
     return line, problem

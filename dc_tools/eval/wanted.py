@@ -57,6 +57,8 @@ def wanted(k: str, group_by: str, datasets: str, asked: Asked | None, **rest: An
     _check_data(names, rest["data"])
     if len(names) > 1 and not asked:
         raise UsageError("FILE holds samples for one of --datasets; several are for --model")
+    if rest["compare"] and asked and names:
+        raise UsageError("--compare sets FILEs against each other; the rows of --datasets have no problem in common")
     for dataset, flags in OPTIONS.items():
         given = sorted(set(flags) & set(rest["options"]))
         if given and dataset not in names:
@@ -95,6 +97,9 @@ def check_targets(run: Run, want: Wanted) -> None:
     """Refuse now what could not be written when all is judged."""
     if not run.lines_out and run.options.shard_records:
         raise UsageError(f"--shard-records: -o {run.options.output} takes the files of an evaluation")
+    data, output = Path(want.data or "").resolve(), Path(run.options.output).resolve()
+    if not run.lines_out and want.data and (output == data or data in output.parents):
+        raise UsageError(f"-o {run.options.output}: that is in --data, which would change; choose another folder")
     for flag, target in (("--samples-out", want.samples_out), ("--report", want.report)):
         if target is None:
             continue
@@ -104,3 +109,5 @@ def check_targets(run: Run, want: Wanted) -> None:
             raise CannotRun(f"{flag} {target}: that is a folder")
         if not Path(target).parent.is_dir():
             raise CannotRun(f"{flag} {target}: the folder {Path(target).parent} does not exist")
+        if not os.access(Path(target).parent, os.W_OK):
+            raise CannotRun(f"{flag} {target}: the folder {Path(target).parent} cannot be written")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chat_server import ChatServer, hangs, serving, status
+from chat_server import ChatServer, answers, hangs, serving, status
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from processes import BIN, Ended, end, run, started, wait_until
@@ -200,3 +200,59 @@ def test_what_is_done_already_takes_its_place(kinds: list[str], piece: int) -> N
     assert found == [(i, name) for i, name in enumerate(names) if name[0] != "r"]
     pieces = [names[at : at + piece] for at in range(0, len(names), piece)]
     assert worked == [name for each in pieces if any(name[0] != "k" for name in each) for name in each]
+
+
+def scripted(server: ChatServer, text: str, requests: int) -> None:
+    """Let the next requests be answered with this text."""
+    choice = {"message": {"content": text}, "finish_reason": "stop"}
+    server.faults.extend([answers({"choices": [choice, choice]})] * requests)
+
+
+def test_what_a_model_answers_is_read_by_the_benchmarks_own_rule(
+    tmp_path: Path, data: Path, server: ChatServer
+) -> None:
+    scripted(server, "So \\boxed{1}:\n```python\nprint(7)\n```", SEVERAL)
+    argv = ["--datasets", "aime", "--data", data, "--n", "2", "--model", server.url]
+    done = dc_eval(*argv, "-o", f"{tmp_path}/out/")
+    assert done.code == 0, done.err
+    scores = json.loads((tmp_path / "out" / "scores.json").read_bytes())
+    assert scores["verdicts"] == {"AC": 2, "WA": 2 * SEVERAL - 2}
+    assert judged(tmp_path / "out", "aime")[0]["rollouts"][0]["code"] == "1"
+
+
+def test_another_model_does_not_go_on_with_a_run(tmp_path: Path, data: Path, server: ChatServer) -> None:
+    given = [*flags(data, "--base-url", server.url, "--concurrency", 1), "-o", f"{tmp_path}/out/"]
+    server.faults.extend([None, status(401), status(401)])
+    assert dc_eval(*given, "--limit", "3").code == 1
+    server.models = ["other"]
+    done = dc_eval(*given, "--limit", "3", "--resume")
+    assert (done.code, "tiny answered before, not other" in done.err) == (3, True), done.err
+
+
+def test_a_line_that_came_before_is_not_asked(tmp_path: Path, server: ChatServer) -> None:
+    problems = tmp_path / "lines.jsonl"
+    row = json.dumps({"id": "a", "statement": ASKED[0], "tests": [{"input": "1\n", "output": "1\n"}]})
+    problems.write_text(f"{row}\n{row}\n")
+    done = dc_eval(problems, "--model", server.url, "--prompt-style", "fenced", "-o", f"{tmp_path}/out/")
+    assert (done.code, len(server.bodies)) == (1, 1)
+    assert "lines.jsonl:2: the id 'a' came before" in done.err
+    assert [len(line["rollouts"]) for line in judged(tmp_path / "out", "lines")] == [1]
+
+
+def test_all_data_is_looked_for_before_anything_is_asked(tmp_path: Path, data: Path, server: ChatServer) -> None:
+    argv = ["--datasets", "plain,humaneval", "--data", data, "--model", server.url, "-o", f"{tmp_path}/out/"]
+    done = dc_eval(*argv)
+    assert (done.code, server.bodies) == (3, [])
+    assert "there is no HumanEval.jsonl" in done.err
+    inside = dc_eval(*argv[:-1], f"{data}/out/")
+    assert (inside.code, "that is in --data" in inside.err) == (2, True)
+
+
+def test_force_removes_only_what_such_a_run_made(tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "thesis.tex").write_text("years of work")
+    (mine / "manifest.json").write_text('{"name": "a web page"}')
+    done = dc_eval("/dev/null", "-o", mine, "--force")
+    assert (done.code, "holds no earlier run of dc-eval" in done.err) == (3, True), done.err
+    assert (mine / "thesis.tex").read_text() == "years of work"

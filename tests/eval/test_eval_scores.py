@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from dc_tools.core.errors import BadLine, UsageError
+from dc_tools.core.errors import UsageError
 from dc_tools.core.records import Finish, Problem, Rollout, Source, Status, Tokens, Verdict
 from dc_tools.eval.gates import failures, parse_gates
 from dc_tools.eval.groups import GroupBy, easy_first, labels, parse_group_by
@@ -122,15 +122,6 @@ def test_fewer_rollouts_than_k_are_refused_by_name() -> None:
     rows.add("x", problem("none"))
     with pytest.raises(UsageError, match=r"pass@4 needs n >= k rollouts of each problem: short has n = 3"):
         rows.add("x", problem("short", "AC", "WA", "AC"))
-
-
-def test_an_id_comes_once_in_a_row_but_may_be_in_another() -> None:
-    rows = Rows(["before", "after"], [1])
-    rows.add("before", problem("a", "WA"))
-    rows.add("after", problem("a", "AC"))
-    with pytest.raises(BadLine, match="the id 'a' came before"):
-        rows.add("after", problem("a", "AC"))
-    assert [s["pass@1"]["value"] for s in rows.summaries([], 0).values()] == [0.0, 1.0]
 
 
 def test_rows_are_named_after_files_folders_of_shards_and_stdin() -> None:
