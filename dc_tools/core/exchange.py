@@ -85,8 +85,12 @@ class Exchange:
         """The answer to GET as `type_`. Errors: `Refused`, `Failed`."""
         return await self._tried(lambda: self._client.get(self.base_url + path), type_, self.timeout_s)
 
-    async def post(self, path: str, body: dict[str, Any], type_: type[T], timeout_s: float | None = None) -> T:
-        """The answer to POST of `body` as `type_`; `timeout_s` bounds each try. Errors: `Refused`, `Failed`."""
+    async def post(
+        self, path: str, body: dict[str, Any], type_: type[T], timeout_s: float | None = None,
+        begins: Callable[[], object] = lambda: None,
+    ) -> T:
+        """The answer to POST of `body` as `type_`; `timeout_s` bounds each try, before the first of which `begins` is
+        called. Errors: `Refused`, `Failed`."""
         import httpx
 
         limit_s = self.timeout_s if timeout_s is None else timeout_s
@@ -96,6 +100,7 @@ class Exchange:
             return self._client.post(self.base_url + path, json=body, timeout=timeout)
 
         async with self._slots:
+            begins()
             return await self._tried(send, type_, limit_s)
 
     def close(self) -> None:

@@ -16,6 +16,8 @@ PAUSE_S = 2.0
 """Between two requests, as the API asks for."""
 TRIES = 3
 TIMEOUT_S = 60.0
+BUSY = "limit exceeded"
+"""In the words of an API that is asked too often."""
 
 
 class _Answer(msgspec.Struct):
@@ -63,9 +65,11 @@ def _asked(url: str, contest: str, pause_s: float) -> bytes:
         time.sleep(pause_s)
         try:
             answer = httpx.get(url, params={"contestId": contest, "showUnofficial": "false"}, timeout=TIMEOUT_S)
-            msgspec.json.decode(answer.content, type=_Answer)
+            told = msgspec.json.decode(answer.content, type=_Answer)
         except (httpx.HTTPError, msgspec.DecodeError) as error:
             said = str(error)
-        else:
+            continue
+        if told.status == "OK" or BUSY not in told.comment.lower():
             return answer.content
+        said = told.comment
     raise CannotRun(f"--contests {url}: contest {contest}: {said}")

@@ -56,7 +56,7 @@ def evaluate(run: Run, want: Wanted) -> None:
             traces.finish()
             is_one_model = bool(want.asked and want.datasets)
             shown = Shown(
-                want.ks, _title(summaries, is_one_model=is_one_model), curves, comparisons, is_one_model, want.partial,
+                want.ks, _title(summaries, is_one_model=is_one_model), curves, comparisons, is_one_model,
                 traces.made, traces.failing,
             )
             write_atomic(report, render(summaries, seen, shown))
@@ -90,7 +90,8 @@ def _summaries(run: Run, want: Wanted, rows: Rows, benchmarks: Mapping[str, Benc
     for name, benchmark in benchmarks.items():
         found = benchmark.overall(rows.tallies[name], run.options.seed)
         summaries[name]["scores"] |= found.pop("scores", {})
-        summaries[name] |= {"benchmark": name if want.asked else want.datasets[0], **found}
+        asked_of = name if want.asked else want.datasets[0]
+        summaries[name] |= {"benchmark": asked_of, "benchmark_problems": len(benchmark.problems), **found}
         if not benchmark.runs_programs:
             summaries[name] |= {"judged": "answers", "reliability": None}
     return summaries
@@ -108,7 +109,7 @@ def _counted(
             benchmark = part.benchmark
             if benchmark:
                 benchmarks |= dict.fromkeys(part.rows.values(), benchmark)
-            is_traced = benchmark is None or benchmark.runs_programs
+            runs_programs = benchmark is None or benchmark.runs_programs
             for line, problem in judged(run, part, kept, asking, pool if want.judge else None):
                 row = part.rows[line.file]
                 asked = asking.timings.pop((row, problem.id), None) if asking else None
@@ -118,7 +119,7 @@ def _counted(
                 kept.judged(row, problem.id, line)
                 run.counts.written += not run.lines_out
                 if seen:
-                    seen.add(row, problem, traces if is_traced else None)
+                    seen.add(row, problem, traces, runs_programs=runs_programs)
         kept.finish()
     return benchmarks
 

@@ -59,7 +59,7 @@ def _parse(text: str) -> Gate:
         least = float(number)
     except ValueError:
         least = math.nan
-    if not mark or math.isnan(least):
+    if not mark or math.isnan(least) or metric.endswith((">", "<", "=")):
         raise UsageError(f"--min {text}: say it as pass@1=0.5, or NAME:pass@1=0.5 for one of several files")
     return Gate(metric, least, row if colon else None)
 
@@ -69,5 +69,5 @@ def _holds(gate: Gate, value: float | None) -> bool:
 
 
 def _in_words(gate: Gate, name: str, value: float | None) -> str:
-    shown = "unknown" if value is None else f"{value:.4g}"
+    shown = "unknown" if value is None else f"{value:.6g}"
     return f"{name}: {gate.metric} is {shown}, wanted at least {gate.least:g}"

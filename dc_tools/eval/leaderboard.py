@@ -14,16 +14,27 @@ Cells = dict[str, dict[str, Any]]
 
 
 def measured(rows: Mapping[str, Summary], *, is_one_model: bool) -> dict[str, Cells]:
-    """Line -> column -> {value, low, high}, percentages as such. Rows of one model are one line, named after it; rows
-    without a published benchmark are none."""
+    """Line -> column -> {value, low, high, is_partial}, percentages as such.
+
+    Rows of one model are one line, named after it; rows without a published benchmark are none.
+    """
     found: dict[str, Cells] = {}
     for row, summary in rows.items():
         models = summary["models"]
         name = models[0] if is_one_model and models else row
         cells = {column: cell for column in COLUMNS if (cell := _cell(summary, *COLUMNS[column]))}
+        for cell in cells.values():
+            cell["is_partial"] = missing(summary) > 0
         if cells:
             found.setdefault(name, {}).update(cells)
     return found
+
+
+def missing(summary: Summary) -> int:
+    """Problems of the benchmark that have no rollouts."""
+    there = summary["problems"] - summary["without_rollouts"]["count"]
+    asked: int = summary.get("benchmark_problems", there)
+    return max(0, asked - int(there))
 
 
 def _cell(summary: Summary, benchmark: str, score: str) -> dict[str, Any] | None:

@@ -33,7 +33,6 @@ class Shown:
     comparisons: Mapping[str, Comparison] = field(default_factory=dict)
     is_one_model: bool = False
     """Whether all rows are of one model, on benchmarks after which they are named."""
-    is_partial: bool = False
     traced: int = 0
     traceable: int = 0
     """Failing rollouts that are traced, and all that could be."""
@@ -49,6 +48,7 @@ def render(rows: Mapping[str, Summary], data: ReportData, shown: Shown) -> bytes
     page = environment.get_template("page.html").render(
         rows=rows, shown=shown, ks=list(shown.ks), groups=_groups(rows), statuses=_statuses(rows),
         further=list(dict.fromkeys(name for summary in rows.values() for name in summary["scores"])),
+        partial={name: left for name, summary in rows.items() if (left := leaderboard.missing(summary))},
         published=published, measured=leaderboard.measured(rows, is_one_model=shown.is_one_model),
         data=embedded({**data.to_dict(), "curves": shown.curves}),
     )

@@ -32,9 +32,11 @@ class ReportData:
         self._problems: dict[str, dict[str, Any]] = {}
         self._texts: list[dict[str, Any]] = []
 
-    def add(self, row: str, problem: Problem, traces: Traces | None = None) -> None:
-        """Add the rollouts that `row` holds for `problem`."""
-        page = self._problems.setdefault(problem.id, _problem(problem))
+    def add(
+        self, row: str, problem: Problem, traces: Traces | None = None, *, runs_programs: bool = True
+    ) -> None:
+        """Add the rollouts that `row` holds for `problem`, traced as far as `traces` goes."""
+        page = self._problems.setdefault(problem.id, _problem(problem, runs_programs=runs_programs))
         shown = [_rollout(rollout, self._row[row]) for rollout in problem.rollouts]
         failing = {place for rollout in problem.rollouts if rollout.verdict for place in _failing(rollout.verdict)}
         for place in {*range(TESTS_IN_FULL), *failing}:
@@ -43,7 +45,7 @@ class ReportData:
                 page["tests"][str(place)] = [cut(test.input, TEST_CHARS), cut(test.output, TEST_CHARS)]
         page["rollouts"] += shown
         self._texts += shown
-        if traces:
+        if traces and runs_programs:
             traces.begin(problem, shown)
 
     def to_dict(self) -> dict[str, Any]:
@@ -51,9 +53,9 @@ class ReportData:
         most = self._text_chars()
         for rollout in self._texts:
             for key in ("text", "code"):
-                if rollout[key] is not None:
+                if rollout[key] is not None and not (key == "code" and "trace" in rollout):
                     rollout[key] = cut(rollout[key], most)
-        return {"rows": list(self._row), "problems": list(self._problems.values())}
+        return {"rows": list(self._row), "problems": list(self._problems.values()), "text_chars": most}
 
     def _text_chars(self) -> int:
         """How long a text may be for all of them to have room."""
@@ -64,11 +66,11 @@ class ReportData:
         return most
 
 
-def _problem(problem: Problem) -> dict[str, Any]:
+def _problem(problem: Problem, *, runs_programs: bool) -> dict[str, Any]:
     return {
         "id": problem.id,
         "statement": cut(problem.statement, STATEMENT_CHARS),
-        "mode": problem.mode,
+        "mode": problem.mode if runs_programs else "answer",
         "entry": problem.entry.fn_name if problem.entry else None,
         "difficulty": problem.difficulty or UNKNOWN,
         "source": problem.source.dataset or UNKNOWN,

@@ -1,7 +1,7 @@
 """The rows of an evaluation: each input file is one, with its tallies and its summary."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from dc_tools.core.errors import UsageError
@@ -54,13 +54,27 @@ class Rows:
 def row_names(files: Sequence[str]) -> dict[str, str]:
     """File -> row: the file's name without suffixes; shards are one row, named as their folder.
 
-    Where two files of different folders share a name, the folder is put before it.
+    Where files of different folders share a name, as many folders are put before it as tell them apart. Errors:
+    `UsageError` for a file that is named twice.
     """
-    short = {file: _name(file) for file in files}
-    owners: dict[str, set[str]] = {}
-    for file, name in short.items():
-        owners.setdefault(name, set()).add(_home(file))
-    return {file: name if len(owners[name]) == 1 else _long(file) for file, name in short.items()}
+    homes: dict[str, dict[str, list[str]]] = {}
+    for file in files:
+        at = homes.setdefault(_name(file), {}).setdefault(_home(file), [])
+        if at and not _is_shard(file):
+            raise UsageError(f"{file}: it is named twice")
+        at.append(file)
+    found = {file: row for name, at in homes.items() for home, row in _told_apart(name, at) for file in at[home]}
+    return {file: found[file] for file in files}
+
+
+def _told_apart(name: str, homes: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """The row of each home: its name alone, or else the end of its path."""
+    paths = [Path(home).parts for home in homes]
+    if len(paths) == 1:
+        yield from ((home, name) for home in homes)
+        return
+    length = next(n for n in range(2, max(map(len, paths)) + 1) if len({path[-n:] for path in paths}) == len(paths))
+    yield from ((home, "stdin" if home == "-" else "/".join(Path(home).parts[-length:])) for home in homes)
 
 
 def _is_shard(file: str) -> bool:
@@ -77,9 +91,3 @@ def _name(file: str) -> str:
 def _home(file: str) -> str:
     """What the file's row stands for: the folder of shards, or the file itself."""
     return str(Path(file).resolve().parent if _is_shard(file) else Path(file).resolve()) if file != "-" else file
-
-
-def _long(file: str) -> str:
-    if file == "-":
-        return "stdin"
-    return _home(file) if _is_shard(file) else f"{Path(file).resolve().parent.name}/{Path(file).name}"

@@ -6,6 +6,7 @@ problems, which are then judged as any other line.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 import orjson
 
@@ -32,13 +33,20 @@ def matched(
     problems = {problem.source.native_id: problem for problem in benchmark.problems if problem.source.native_id}
     problems |= {problem.id: problem for problem in benchmark.problems}
     found: dict[str, dict[str, list[Rollout]]] = {}
+    elsewhere = 0
     for line in lines:
         try:
-            problem, rollouts = _rollouts(line, benchmark, problems)
+            sample = _sample(line)
+            if _named(sample) in benchmark.elsewhere:
+                elsewhere += 1
+                continue
+            problem, rollouts = _rollouts(sample, benchmark, problems)
         except BadLine as error:
             run.reject(line, error.error)
             continue
         found.setdefault(rows[line.file], {}).setdefault(problem.id, []).extend(rollouts)
+    if elsewhere:
+        run.say(f"samples of problems that are not asked for, left out: {elsewhere}")
     files: dict[str, str] = {}
     for file, row in rows.items():
         files.setdefault(row, file)
@@ -57,25 +65,45 @@ def _check_complete(row: str, benchmark: Benchmark, found: Mapping[str, list[Rol
         raise UsageError(f"{row}: {count} problems have no sample ({shown}); --partial scores the others")
 
 
-def _rollouts(line: Line, benchmark: Benchmark, problems: Mapping[str, Problem]) -> tuple[Problem, list[Rollout]]:
+def _sample(line: Line) -> dict[str, Any]:
     try:
         sample = orjson.loads(line.raw)
     except ValueError as error:
         raise BadLine(f"not JSON: {error}") from None
     if not isinstance(sample, dict):
         raise BadLine("not a JSON object")
+    return sample
+
+
+def _named(sample: Mapping[str, Any]) -> str | None:
+    """The problem's name; None where there is none. Errors: `BadLine` for a name that is no text."""
+    name = next((sample[key] for key in NAME_KEYS if key in sample), None)
+    if name is not None and not isinstance(name, str):
+        raise BadLine(f"{' or '.join(NAME_KEYS)} must be text, as in the data")
+    return name
+
+
+def _rollouts(
+    sample: dict[str, Any], benchmark: Benchmark, problems: Mapping[str, Problem]
+) -> tuple[Problem, list[Rollout]]:
     listed = sample.get("code_list")
-    given = listed if isinstance(listed, list) else [next((sample[key] for key in PROGRAM_KEYS if key in sample), None)]
+    given = listed if isinstance(listed, list) else [_text(sample)]
     texts = [each for each in given if isinstance(each, str)]
     if len(texts) < len(given):
         raise BadLine(f"a sample needs task_id and the text of one of {', '.join(PROGRAM_KEYS)}")
-    name = next((sample[key] for key in NAME_KEYS if key in sample), None)
-    if not isinstance(name, str) or name not in problems:
+    name = _named(sample)
+    if name is None or name not in problems:
         raise BadLine(f"no problem '{name}' among the {len(benchmark.problems)} of the data")
     problem, model = problems[name], str(sample.get("model", ""))
     if listed is not None:
         return problem, [Rollout(text=each, model=model, code=each or None) for each in texts]
     return problem, [Rollout(text=texts[0], model=model, code=benchmark.program(problem, sample))]
+
+
+def _text(sample: Mapping[str, Any]) -> Any:
+    """What the first key holds that is not empty, or else the first that is there."""
+    there = [sample[key] for key in PROGRAM_KEYS if key in sample]
+    return next((each for each in there if each), there[0] if there else None)
 
 
 def _item(problem: Problem, rollouts: list[Rollout], file: str, index: int) -> Item:

@@ -20,7 +20,7 @@ class Tally:
     rollouts: int = 0
     """Rollouts on the line; `n` is what is left of them to score."""
     n: int = 0
-    """Rollouts with a verdict other than IE, and answers without code."""
+    """Rollouts with a verdict other than IE; that of an answer without code is CE."""
     c: int = 0
     """Those of `n` that passed."""
     verdicts: Counter[Status] = field(default_factory=Counter)
@@ -35,7 +35,7 @@ class Tally:
     engine_errors: int = 0
     """Rollouts that the engine failed to sample: not scored."""
     unjudged: int = 0
-    """Rollouts with code and no verdict (--no-judge): not scored."""
+    """Rollouts without a verdict (--no-judge): not scored."""
     tokens: int = 0
     """Response tokens of the rollouts for which they are known, how many these are, and the tokens of the prompt."""
     with_tokens: int = 0
@@ -88,8 +88,7 @@ def _count(found: Tally, rollout: Rollout, extract: Extract) -> None:
     if rollout.finish is Finish.ERROR:
         found.engine_errors += 1
         return
-    missing = lacks_code(rollout, extract)
-    found.no_code += missing
+    found.no_code += lacks_code(rollout, extract)
     if rollout.verdict is not None:
         found.verdicts[rollout.verdict.status] += 1
         found.disputed += _is_disputed(rollout.verdict)
@@ -97,8 +96,6 @@ def _count(found: Tally, rollout: Rollout, extract: Extract) -> None:
             _score(found, passed=rollout.verdict.status is Status.AC)
             if rollout.reward is not None:
                 found.rewards.append((rollout.reward, rollout.verdict.status is Status.AC))
-    elif missing:
-        _score(found, passed=False)
     else:
         found.unjudged += 1
 

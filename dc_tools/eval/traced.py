@@ -122,9 +122,14 @@ class Watch:
                 self._raised(frame, *argument)
             elif event == "return" and not (self.raising and argument is None):
                 self._step(frame, RETURN, self.recorder.shown(argument) if is_function(frame) else "")
+                self._forget()
         except (RecursionError, MemoryError, RuntimeError):
             pass  # the program is at a limit, or another thread is at work: it shall not notice
         return self
+
+    def _forget(self) -> None:
+        """Whoever shows the steps drops a call that returns; where it only yielded, all of its variables come again."""
+        self.texts, self.scalars, self.cells = {}, {}, {}
 
     def _step(self, frame: types.FrameType, event: str, value: str) -> None:
         self.recorder.step(frame.f_lineno, self.depth, self.function, self._changed(frame), event, value)

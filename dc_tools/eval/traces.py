@@ -41,6 +41,7 @@ class Traces:
             code = str(problem.rollouts[place].code)
             self._left -= 1
             self._made.append((shown[place], submit_trace(self._pool, problem, code, failing[place])))
+            shown[place]["code"] = code  # whole, for the lines of the trace
             shown[place]["trace"] = {"test": failing[place], "parts": msgspec.to_builtins(structure(code))}
 
     def finish(self) -> None:

@@ -11,7 +11,7 @@ vLLM gives those before temperature and top_p unless it runs with `--logprobs-mo
 
 import asyncio
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -145,6 +145,21 @@ class Request:
         return body
 
 
+class _Watch:
+    """Measures from the last start on."""
+
+    def __init__(self) -> None:
+        self.start()
+
+    def start(self) -> None:
+        """Begin."""
+        self._begun_s = time.monotonic()
+
+    def seconds(self) -> float:
+        """Since it began."""
+        return time.monotonic() - self._begun_s
+
+
 class OpenAIEngine:
     """Samples from the server behind `exchange`; with `tokens` it is asked for token ids and log-probabilities."""
 
@@ -189,18 +204,18 @@ class OpenAIEngine:
 
     async def _samples(self, request: Request) -> list[Sample]:
         """`request.count` samples, or fewer from a server that cannot make many at once; all `error` if it fails."""
-        begun = time.monotonic()
+        watch = _Watch()
         try:
-            features, completion = await self._negotiated(request)
+            features, completion = await self._negotiated(request, watch.start)
         except (Refused, Failed) as error:
             failed = Sample("", Finish.ERROR, seed=request.seed, error=str(error))
             return [replace(failed) for _ in range(request.count)]
         samples = [_sample(request, completion, each, features) for each in completion.choices[: request.count]]
         for sample in samples:
-            sample.latency_s = time.monotonic() - begun
+            sample.latency_s = watch.seconds()
         return samples
 
-    async def _negotiated(self, request: Request) -> tuple[Features, Completion]:
+    async def _negotiated(self, request: Request, begins: Callable[[], object]) -> tuple[Features, Completion]:
         """The completion, and the features that it was got with; what the server refuses is remembered."""
         wanted = request.features - self._refused
         refusal: Refused | None = None
@@ -208,7 +223,7 @@ class OpenAIEngine:
             features = wanted - left_out
             try:
                 body = request.body(self.name, features)
-                completion = await self.exchange.post("/chat/completions", body, Completion)
+                completion = await self.exchange.post("/chat/completions", body, Completion, begins=begins)
             except Refused as error:
                 refusal = refusal or error
                 if error.status not in (400, 422) or wanted in self._accepted:

@@ -59,7 +59,8 @@ def usual() -> bytes:
     """Two rows over thirty problems, and the curves of two runs."""
     before = [problem(f"p/{i:02d}", level, *map(rollout, STATUSES[level]), statement=f"Question {i} & more.")
               for i, level in enumerate(["easy", "medium", "hard"] * 10)]
-    bare = Rollout(text="I do not know.", finish=Finish.LENGTH)
+    nothing = Verdict(Status.CE, 0, 2, message="the answer has no code block")
+    bare = Rollout(text="I do not know.", finish=Finish.LENGTH, verdict=nothing)
     after = [problem("p/00", "easy", rollout("AC"), bare)]
     steps = range(1, 61)
     reward = [[[s, 0.2 + s / 100] for s in steps], [[s, 0.3] for s in steps]]

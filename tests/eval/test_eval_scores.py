@@ -32,11 +32,11 @@ def test_an_internal_error_is_taken_out_of_n() -> None:
     assert (found.n, found.c, found.internal, found.rollouts) == (2, 1, 2, 4)
 
 
-def test_an_answer_without_code_is_a_failure_and_counted() -> None:
+def test_an_answer_without_code_is_counted_and_a_failure_where_it_was_judged() -> None:
     bare = Rollout(text="I cannot.", finish=Finish.LENGTH)
     condemned = Rollout(text="no fence", verdict=Verdict(Status.CE, 0, 3))
     found = tally(Problem("a", [], rollouts=[bare, condemned, *judged("AC")]))
-    assert (found.n, found.c, found.no_code, found.truncated) == (3, 1, 2, 1)
+    assert (found.n, found.c, found.no_code, found.truncated, found.unjudged) == (2, 1, 2, 1, 1)
 
 
 def test_a_program_that_does_not_compile_has_code() -> None:

@@ -91,7 +91,7 @@ def test_a_generator_goes_on_with_what_it_had(pool: JudgePool) -> None:
     trace = traced(pool, "def count():\n    n = 1\n    yield n\n    n = 2\nfor x in count(): pass\n")
     assert brief(trace.steps) == [
         (1, 0, {}), (5, 0, {}), (2, 1, {}), (3, 1, {"n": "1"}), (3, 1, {}, "return", "1"),
-        (5, 0, {"x": "1"}), (4, 1, {}), (4, 1, {"n": "2"}, "return", "None"), (5, 0, {}, "return", ""),
+        (5, 0, {"x": "1"}), (4, 1, {"n": "1"}), (4, 1, {"n": "2"}, "return", "None"), (5, 0, {}, "return", ""),
     ]
 
 

@@ -1,6 +1,6 @@
 """Benchmarks: each is one file that reads its published data, knows its programs' shape and grades them."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -32,6 +32,8 @@ class Benchmark(Protocol):
     """What is said of an answer in which nothing was found to judge."""
     runs_programs: bool
     """Whether what is judged are programs, run on the problem's tests."""
+    elsewhere: Set[str]
+    """Names of problems that the data have, but that are not asked for."""
 
     def prompt(self, problem: Problem, style: PromptStyle) -> Prompt:
         """How a problem is asked."""
@@ -63,6 +65,7 @@ class Programs:
 
     nothing = NO_CODE
     runs_programs = True
+    elsewhere: Set[str] = frozenset()
 
     def prompt(self, problem: Problem, style: PromptStyle) -> Prompt:
         """As everywhere."""

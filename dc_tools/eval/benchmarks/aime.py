@@ -4,7 +4,7 @@ Further scores: `maj@N` of all N answers to a problem, and `math-verify/pass@1` 
 installed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from concurrent.futures import Future
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from dc_tools.sandbox.judge import JudgePool
 
 ASK = "Reason step by step, and put your final answer, a whole number from 0 to 999, within \\boxed{}."
-KEYS = ("completion", "response", "text", "solution")
+KEYS = ("completion", "solution", "code")
 
 
 class Aime:
@@ -31,6 +31,7 @@ class Aime:
 
     nothing = "no answer was found: no box, and no 'answer is'"
     runs_programs = False
+    elsewhere: Set[str] = frozenset()
 
     def __init__(self, problems: list[Problem]) -> None:
         self.problems = problems
@@ -46,7 +47,7 @@ class Aime:
 
     def program(self, problem: Problem, sample: dict[str, Any]) -> str | None:
         """The final answer of the text of a sample."""
-        return final_answer(str(next((sample[key] for key in KEYS if key in sample), "")))
+        return final_answer(str(next((sample[key] for key in KEYS if sample.get(key)), "")))
 
     def grader(self, pool: "JudgePool") -> Grader:
         """Compares numbers."""

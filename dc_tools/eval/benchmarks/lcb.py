@@ -6,7 +6,7 @@ other one a further score.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import date
@@ -87,8 +87,8 @@ def in_window(day: str | None, start: str, end: str) -> bool:
 class LiveCodeBench(Programs):
     """The problems of a window."""
 
-    def __init__(self, problems: list[Problem], options: Options) -> None:
-        self.problems, self.options = problems, options
+    def __init__(self, problems: list[Problem], options: Options, elsewhere: Set[str] = frozenset()) -> None:
+        self.problems, self.options, self.elsewhere = problems, options, elsewhere
         self.errata = {each.id: why for each in problems if (why := erratum(each))}
 
     def extract(self, text: str) -> str | None:
@@ -149,7 +149,9 @@ def read(data: Path, pool: "JudgePool", **given: Any) -> LiveCodeBench:
     Errors: `UsageError`, and `CannotRun` with the row that cannot be used.
     """
     options = Options(**given)
-    problems, count = [], 0
+    problems: list[Problem] = []
+    elsewhere: set[str] = set()
+    count = 0
     for line in read_lines([str(file) for file in files_of(data, options.release)]):
         count += 1
         try:
@@ -160,11 +162,13 @@ def read(data: Path, pool: "JudgePool", **given: Any) -> LiveCodeBench:
             raise CannotRun(f"{line.file}:{line.number}: {made.reason}: {made.detail}")
         if in_window(made.problem.source.date, options.start_date, options.end_date):
             problems.append(made.problem)
+        else:
+            elsewhere |= {made.problem.id, made.problem.source.native_id}
     if options.release:
         check_size(options.release, count)
     if not problems:
         raise CannotRun(f"{data}: no problems in the window")
-    return LiveCodeBench(problems, options)
+    return LiveCodeBench(problems, options, elsewhere)
 
 
 class _Original:

@@ -43,7 +43,7 @@ function framesAt(t, steps, at) {
     if (here && (here.name !== step.function || (ended && i > 0 && steps[i - 1].depth === step.depth))) frames.pop();
     while (frames.length <= step.depth) frames.push({ name: frames.length === step.depth ? step.function : "…", names: {} });
     const names = frames[step.depth].names;
-    for (const held of Object.values(names)) held[1] = false;
+    for (const frame of frames) for (const held of Object.values(frame.names)) held[1] = false;
     for (const [name, value] of Object.entries(step.changed || {})) {
       if (value === "") delete names[name];
       else names[name] = [value, true, false];

@@ -57,7 +57,8 @@ function refresh() {
     (!difficulty || p.difficulty === difficulty) && (!source || p.source === source) &&
     words.every((word) => p.haystack.includes(word)) && verdictFits(p, verdict));
   const rollouts = state.shown.reduce((sum, p) => sum + inRow(p).length, 0);
-  byId("count").textContent = `${state.shown.length.toLocaleString("en")} of ${DATA.problems.length.toLocaleString("en")} problems, ${rollouts.toLocaleString("en")} rollouts`;
+  const cut = DATA.text_chars < 24000 ? `; long texts are cut to ${DATA.text_chars.toLocaleString("en")} characters, the judged lines have all` : "";
+  byId("count").textContent = `${state.shown.length.toLocaleString("en")} of ${DATA.problems.length.toLocaleString("en")} problems, ${rollouts.toLocaleString("en")} rollouts${cut}`;
   byId("spacer").style.height = `${state.shown.length * ITEM_PX}px`;
   const kept = state.shown.indexOf(before);
   if (kept >= 0) { state.open = kept; paintList(); detail(); } else openAt(0, 0, false);
@@ -107,16 +108,21 @@ function rememberPlace() {
 
 function detail() {
   const p = state.shown[state.open];
+  const hadFocus = byId("detail").contains(document.activeElement) && document.activeElement !== byId("detail");
   if (!p) { byId("detail").replaceChildren(el("p", { class: "empty" }, "Nothing is selected.")); return; }
   state.rollout = Math.max(0, Math.min(p.rollouts.length - 1, state.rollout));
   if (chosenRow() !== "" && p.rollouts[state.rollout] && String(p.rollouts[state.rollout].row) !== chosenRow()) state.rollout = p.rollouts.findIndex((r) => String(r.row) === chosenRow());
-  const facts = [p.mode === "function" ? `function ${p.entry || ""}` : "reads stdin", p.difficulty, p.source, p.date, ...p.tags, `${p.tests_total} tests`];
+  const kind = { function: `function ${p.entry || ""}`, answer: "a number is asked for" }[p.mode] || "reads stdin";
+  const facts = [kind, p.difficulty, p.source, p.date, ...p.tags, p.mode === "answer" ? null : `${p.tests_total} test${p.tests_total === 1 ? "" : "s"}`];
   const link = el("button", { type: "button", class: "ghost", onclick: copyLink }, "Copy link");
   byId("detail").replaceChildren(
     el("div", { class: "headline" }, el("h2", {}, p.id), link),
     el("div", { class: "meta" }, facts.filter((f) => f && f !== "unknown").map((f) => el("span", {}, f))),
     el("div", { class: "statement", tabindex: p.statement.length > 900 ? "0" : null }, p.statement || "No statement on the line."),
     el("h3", {}, "Rollouts"), ...chips(p), ...(p.rollouts.length ? rolloutParts(p, p.rollouts[state.rollout]) : []));
+  if (hadFocus) byId("detail").focus({ preventScroll: true });
+  const verdict = p.rollouts.length ? `, rollout ${state.rollout + 1}: ${verdictOf(p.rollouts[state.rollout])}` : "";
+  byId("opened").textContent = `${p.id}${verdict}`;
 }
 
 function copyLink(event) {
@@ -165,11 +171,11 @@ function rolloutParts(p, r) {
   ];
   if (v && v.others.length) facts.push(`others say ${v.others.join(", ")}`);
   const told = v && v.tests.some((t) => t[3] === v.message);
-  const reason = r.error || (v && !told && v.message) || (lackedCode(r) && !r.verdict ? "No program was found in this answer." : "");
+  const reason = r.error || (v && !told && v.message) || (lackedCode(r) && !r.verdict ? p.mode === "answer" ? "No final answer was found in this text." : "No program was found in this answer." : "");
   return [
     el("div", { class: "verdict" }, el("b", {}, el("i", { class: `dot ${paint(verdictOf(r))}` }), verdictOf(r)), facts.filter(Boolean).map((f) => el("span", {}, f))),
     reason ? el("p", { class: "message" }, reason) : null,
-    ...(r.code === null || r.trace ? [] : [el("h3", {}, "Program"), codeBlock(r.code)]),
+    ...(r.code === null || r.trace ? [] : [el("h3", {}, p.mode === "answer" ? "Answer" : "Program"), codeBlock(r.code)]),
     ...tests(p, r),
     ...traceParts(p, r),
     r.text ? el("details", { class: "more", open: r.code === null }, el("summary", {}, "The whole answer"), el("pre", { tabindex: "0" }, r.text)) : null,
@@ -207,8 +213,9 @@ function fromAddress() {
     index = state.shown.findIndex((p) => p.id === asked.get("problem"));
   }
   if (index < 0) { byId("count").textContent = `This report has no problem ${asked.get("problem")}.`; return; }
-  openAt(index, Number(asked.get("rollout")) || 0, false);
+  openAt(index, Math.trunc(Number(asked.get("rollout")) || 0), false);
   byId("problems").scrollIntoView();
+  byId("detail").focus({ preventScroll: true });
 }
 
 /* The next rollout of the row that is looked at, or -1. */
