@@ -25,16 +25,23 @@ def _is_folder(output: str) -> bool:
     return output.endswith("/") or Path(output).is_dir()
 
 
-def _had_faults(flags: dict[str, Any], earlier: dict[str, Any]) -> bool:
-    """Whether a finished run in a folder met faults, which --resume has another try at."""
-    return bool(earlier.get("counts", {}).get("faults")) and earlier.get("is_folder", False)
+SCORING = ("k", "group_by", "minimums", "compare", "format", "traces", "runs")
+"""Flags that say how what was judged is scored and shown."""
+
+
+def _has_more_to_do(flags: dict[str, Any], earlier: dict[str, Any]) -> bool:
+    """Whether a finished run met faults in its folder, which --resume has another try at, or was scored otherwise."""
+    had_faults = bool(earlier.get("counts", {}).get("faults")) and earlier.get("is_folder", False)
+    return had_faults or earlier.get("scoring") != {name: flags[name] for name in SCORING}
 
 
 @command(
     "dc-eval", content_flags=frozenset({"model", "data", "contests", "users"}), resumable=False,
     needs_input=_takes_files, output_flags=frozenset({"report", "samples_out"}), makes_folder=_is_folder,
-    wants_more=_had_faults,
-    free_flags=frozenset({"base_url", "api_key_file", "concurrency", "timeout", "tp", "dp", "ray_address"}),
+    wants_more=_has_more_to_do,
+    free_flags=frozenset(
+        {"base_url", "api_key_file", "concurrency", "timeout", "tp", "dp", "ray_address", "device", *SCORING}
+    ),
 )
 def main(
     run: Run,
@@ -95,6 +102,7 @@ def main(
     from dc_tools.eval.wanted import wanted
     from dc_tools.rollout.engine import Sampling
 
+    run.facts["scoring"] = {name: run.flags[name] for name in SCORING}
     options = {
         "grader": grader, "extraction": extraction, "release": release, "start_date": start_date,
         "end_date": end_date, "contests": contests, "users": users, "method": method,

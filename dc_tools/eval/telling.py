@@ -65,7 +65,22 @@ def remarks(summary: Summary) -> list[str]:
     for name in (name for name in summary if name.startswith("pass@")):
         short = summary["problems"] - bare["count"] - summary[name]["n_problems"]
         said.append((short, f"problems with too few scored rollouts, not in {name}"))
-    return [f"{text}: {count}" for count, text in said if count]
+    return [f"{text}: {count}" for count, text in said if count] + _of_rating(summary.get("rating"))
+
+
+def _of_rating(rating: Summary | None) -> list[str]:
+    """What a rating leaves out, and what flatters it."""
+    if rating is None:
+        return []
+    dropped = ", ".join(f"{name} ({why})" for name, why in rating["dropped"].items())
+    lost = rating["problems_without_contest"] + rating["problems_without_name"]
+    single = rating["tests_per_problem"]["single"]
+    said = [
+        (dropped, f"contests that are not counted: {dropped}"),
+        (lost, f"problems of no contest that is counted: {len(lost)} ({', '.join(lost[:SHOWN_IDS])})"),
+        (single, f"problems with a single test, which flatters: {single}"),
+    ]
+    return [text for held, text in said if held]
 
 
 def _changes(comparison: Comparison) -> list[str]:

@@ -76,6 +76,8 @@ def test_the_command_rates_attempts_as_codeelo_does(tmp_path: Path) -> None:
     assert found["rating"]["problems_without_contest"] == ["9999A"]
     assert found["rating"]["tests_per_problem"] == {"least": 1, "median": 1, "single": 5}
     assert "rating is 1879, wanted at least 1900" in done.err
+    assert "problems of no contest that is counted: 1 (9999A)" in done.err
+    assert "problems with a single test, which flatters: 5" in done.err
 
 
 @needs_data
@@ -96,7 +98,7 @@ def test_contests_that_were_not_entered_do_not_count() -> None:
 
 
 class _Api(BaseHTTPRequestHandler):
-    """Answers of the API; contest 3 is refused, and every first request fails."""
+    """Answers of the API; contest 3 is refused, and the first two requests fail."""
 
     asked: ClassVar[list[str]] = []
 
@@ -107,6 +109,11 @@ class _Api(BaseHTTPRequestHandler):
         self.asked.append(f"{method}:{contest}")
         if len(self.asked) == 1:
             self.send_error(503)
+            return
+        if len(self.asked) == 2:
+            self.send_response(503)
+            self.end_headers()
+            self.wfile.write(b'{"status": "FAILED", "comment": "Call limit exceeded"}')
             return
         body: Any = {"status": "FAILED", "comment": "contest not found"}
         if contest != "3":
@@ -132,9 +139,9 @@ def test_the_api_is_asked_once_for_each_contest(server: str, tmp_path: Path, mon
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     found = fetched(server, ["1", "3"], pause_s=0.0)
     assert list(found.usable) == ["1"] and found.dropped == {"3": "contest not found"}
-    assert _Api.asked == ["contest.standings:1"] * 2 + ["contest.ratingChanges:1", "contest.standings:3"]
+    assert _Api.asked == ["contest.standings:1"] * 3 + ["contest.ratingChanges:1", "contest.standings:3"]
     assert list(fetched(server, ["1"], pause_s=0.0).usable) == ["1"]
-    assert len(_Api.asked) == 4
+    assert len(_Api.asked) == 5
 
 
 def test_an_api_that_is_not_there_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -256,3 +256,41 @@ def test_force_removes_only_what_such_a_run_made(tmp_path: Path) -> None:
     done = dc_eval("/dev/null", "-o", mine, "--force")
     assert (done.code, "holds no earlier run of dc-eval" in done.err) == (3, True), done.err
     assert (mine / "thesis.tex").read_text() == "years of work"
+
+
+def test_a_finished_run_is_scored_anew_without_asking_again(tmp_path: Path, data: Path, server: ChatServer) -> None:
+    given = [*flags(data, "--model", server.url), "-o", f"{tmp_path}/out/"]
+    assert dc_eval(*given).code == 0
+    asked = len(server.bodies)
+    again = dc_eval(*given, "--resume", "--k", "1,2", "--min", "aime:pass@2=0.9")
+    assert (again.code, len(server.bodies)) == (4, asked), again.err
+    scores = json.loads((tmp_path / "out" / "scores.json").read_bytes())["runs"]
+    assert scores["plain"]["pass@2"]["n_problems"] == SEVERAL
+    assert scores["plain"]["cost"]["latency_s"]["median"] > 0
+    other = dc_eval(*given, "--resume", "--temperature", "1")
+    assert (other.code, "--temperature was 0.6, now 1.0" in other.err) == (3, True)
+
+
+def test_latency_is_without_the_time_that_a_request_waits_for_its_turn(
+    tmp_path: Path, data: Path, server: ChatServer
+) -> None:
+    argv = flags(data, "--model", server.url, "--concurrency", 1)
+    assert dc_eval(*argv, "-o", f"{tmp_path}/out/").code == 0
+    cost = json.loads((tmp_path / "out" / "scores.json").read_bytes())["runs"]["plain"]["cost"]
+    assert SEVERAL * cost["latency_s"]["median"] < 2 * cost["sampling_s"]
+
+
+def test_rows_of_the_same_name_have_timings_and_files_of_their_own(tmp_path: Path, server: ChatServer) -> None:
+    for name in ("a/lines.jsonl", "b/lines.jsonl"):
+        (tmp_path / name).parent.mkdir()
+        row = {"id": "x", "statement": ASKED[0], "tests": [{"input": "1\n", "output": "1\n"}]}
+        (tmp_path / name).write_text(json.dumps(row) + "\n")
+    argv = [tmp_path / "a" / "lines.jsonl", tmp_path / "b" / "lines.jsonl", "--model", server.url]
+    done = dc_eval(*argv, "--prompt-style", "fenced", "-o", f"{tmp_path}/out/")
+    assert done.code == 0, done.err
+    scores = json.loads((tmp_path / "out" / "scores.json").read_bytes())["runs"]
+    assert list(scores) == ["a/lines.jsonl", "b/lines.jsonl"]
+    assert all(each["cost"]["sampling_s"] is not None for each in scores.values())
+    assert sorted(path.name for path in (tmp_path / "out" / "judged").iterdir()) == [
+        "a%2Flines.jsonl.jsonl", "b%2Flines.jsonl.jsonl",
+    ]

@@ -232,3 +232,14 @@ def test_the_command_reads_a_release_and_refuses_what_is_not_all_of_it(tmp_path:
     assert (absent.code, "there is no test3.jsonl in" in absent.err) == (3, True)
     everything = run(argv[:-1])
     assert json.loads(everything.out)["problems"] == 113
+
+
+def test_samples_of_problems_outside_the_window_are_left_out_and_said(tmp_path: Path) -> None:
+    data = written(tmp_path, row(question_id="old_A", contest_date="2023-01-01"), row(question_id="new_A"))
+    samples = tmp_path / "samples.jsonl"
+    lines = [{"question_id": name, "code_list": ["print(input())"]} for name in ("old_A", "new_A")]
+    samples.write_text("".join(json.dumps(each) + "\n" for each in lines))
+    done = run([BIN / "dc-eval", samples, "--datasets", "lcb", "--data", data, "--start-date", "2024-01-01"])
+    assert done.code == 0, done.err
+    assert "samples of problems that are not asked for, left out: 1" in done.err
+    assert json.loads(done.out)["problems"] == 1

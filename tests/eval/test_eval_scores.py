@@ -197,3 +197,10 @@ def test_latex_escapes_what_it_gives_a_meaning() -> None:
     assert told.splitlines()[4] == (
         r"a\_b\textbackslash{}\{50 \%\} \& \textasciitilde{}\textasciicircum{}\#\$ & $<$ 1 \\"
     )
+
+
+def test_rows_of_one_name_get_as_many_folders_as_tell_them_apart() -> None:
+    found = row_names(["/r1/judged/lcb.jsonl", "/r2/judged/lcb.jsonl", "/r1/judged/aime.jsonl"])
+    assert list(found.values()) == ["r1/judged/lcb.jsonl", "r2/judged/lcb.jsonl", "aime"]
+    with pytest.raises(UsageError, match=r"\./a\.jsonl: it is named twice"):
+        row_names(["a.jsonl", "./a.jsonl"])
