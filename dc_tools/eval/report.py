@@ -6,18 +6,25 @@ It opens from disk and loads nothing. What models wrote is data in it, never mar
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from dc_tools.core.records import Status
+from dc_tools.core.manifest import write_atomic
+from dc_tools.core.records import Problem, Status
 from dc_tools.eval import leaderboard, published
 from dc_tools.eval.compare import Comparison
 from dc_tools.eval.groups import easy_first
 from dc_tools.eval.report_data import ReportData
 from dc_tools.eval.summary import Summary
 from dc_tools.eval.tables import number, percent, score_text
+from dc_tools.eval.traces import Traces
+from dc_tools.eval.wanted import Wanted
+
+if TYPE_CHECKING:
+    from dc_tools.sandbox.judge import JudgePool
 
 NOTHING = "\N{EN DASH}"
 PAGE = Path(__file__).parent / "page"
@@ -36,6 +43,54 @@ class Shown:
     traced: int = 0
     traceable: int = 0
     """Failing rollouts that are traced, and all that could be."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """The report while it is gathered; there is none where `target` is None."""
+
+    rows: list[str]
+    pool: "JudgePool"
+    most_traces: int
+    target: Path | None
+
+    @cached_property
+    def data(self) -> ReportData:
+        """Problems and rollouts."""
+        return ReportData(self.rows)
+
+    @cached_property
+    def traces(self) -> Traces:
+        """Of failing rollouts."""
+        return Traces(self.pool, self.most_traces)
+
+    def add(self, row: str, problem: Problem, *, runs_programs: bool) -> None:
+        """Show a judged problem."""
+        if self.target:
+            self.data.add(row, problem, self.traces, runs_programs=runs_programs)
+
+    def write(
+        self, summaries: Mapping[str, Summary], want: Wanted, curves: Mapping[str, Any],
+        comparisons: Mapping[str, Comparison],
+    ) -> None:
+        """Write it."""
+        if self.target is None:
+            return
+        self.traces.finish()
+        is_one_model = bool(want.asked and want.datasets)
+        title = _title(summaries, is_one_model=is_one_model)
+        made = self.traces.made, self.traces.failing
+        write_atomic(
+            self.target, render(summaries, self.data, Shown(want.ks, title, curves, comparisons, is_one_model, *made))
+        )
+
+
+def _title(summaries: Mapping[str, Summary], *, is_one_model: bool) -> str:
+    """The model and what it was asked, or the runs."""
+    models = sorted({model for summary in summaries.values() for model in summary["models"]})
+    if is_one_model and models:
+        return f"{models[0]}: {', '.join(summaries)}"
+    return ", ".join(summaries) if len(summaries) <= 3 else f"{len(summaries)} runs"
 
 
 def render(rows: Mapping[str, Summary], data: ReportData, shown: Shown) -> bytes:
