@@ -44,6 +44,7 @@ class _Row(msgspec.Struct):
 
 class _Contest(msgspec.Struct):
     name: str = ""
+    startTimeSeconds: int = 0
 
 
 class _Table(msgspec.Struct):
@@ -74,6 +75,8 @@ class Contest:
     points: dict[str, float | None]
     """Of each problem by its id, as 1349A; None where contests of this kind have none."""
     standings: Standings
+    start_s: int = 0
+    """When it began, in seconds of Unix time; 0 where that is not known."""
 
 
 @dataclass(frozen=True)
@@ -98,11 +101,12 @@ def contest_of(name: str, standings: bytes, changes: bytes) -> Contest:
             np.array([row.points for row in rows]), np.array([row.penalty for row in rows]),
             np.array([before[row.party.members[0].handle] for row in rows]),
         ),
+        table.contest.startTimeSeconds,
     )
 
 
 def contests_of(answers: Mapping[str, msgspec.Raw]) -> Contests:
-    """The contests among the API's answers, by contest."""
+    """The contests among the API's answers, by contest, in the order in which they began as far as that is known."""
     usable: dict[str, Contest] = {}
     dropped: dict[str, str] = {}
     for name in dict.fromkeys(key.partition(":")[2] for key in answers):
@@ -113,7 +117,7 @@ def contests_of(answers: Mapping[str, msgspec.Raw]) -> Contests:
             usable[name] = contest_of(name, bytes(parts[0]), bytes(parts[1]))
         except ValueError as error:  # msgspec's errors are among them
             dropped[name] = str(error)
-    return Contests(usable, dropped)
+    return Contests(dict(sorted(usable.items(), key=lambda item: item[1].start_s)), dropped)
 
 
 def read_contests(file: Path) -> Contests:

@@ -5,6 +5,7 @@ or id names contest and problem, as 1349A. Tests that are not the official ones 
 """
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
@@ -42,14 +43,17 @@ class Codeforces(Plain):
         super().__init__(problems)
         self.contests, self.users, self.method = contests, users, method
         self._names = {each.id: found[1] for each in problems if (found := contest_and_problem(each))}
-        self._tests = [len(each.tests) for each in problems]
+        if twice := [name for name, count in Counter(self._names.values()).items() if count > 1]:
+            same = ", ".join(problem for problem, name in self._names.items() if name == twice[0])
+            raise CannotRun(f"several problems are {twice[0]} of a contest: {same}")
 
     def overall(self, tallies: Sequence[Tally], seed: int) -> dict[str, Any]:
         """The rating, and all that it is made of."""
         attempts = {self._names[each.id]: each.attempts for each in tallies if each.id in self._names and each.n}
         rating = rated(self.contests, attempts, self.method, self.users, seed)
         unnamed = sorted(each.id for each in tallies if each.id not in self._names)
-        tests = {"least": min(self._tests), "median": median(self._tests), "single": self._tests.count(1)}
+        counts = [each.tests for each in tallies if each.n] or [0]
+        tests = {"least": min(counts), "median": median(counts), "single": counts.count(1)}
         spread = {name: rating[name] for name in ("value", "low", "high", "se", "n_problems")}
         details = {**rating, "tests_per_problem": tests, "problems_without_name": unnamed}
         return {"scores": {"rating": spread}, "rating": details}
