@@ -92,10 +92,10 @@ def main(
     """Score rollouts: pass@k with intervals, by group, with gates and a report.
 
     FILE holds problems with rollouts; each FILE is one row, named after it. Rollouts without a verdict are judged
-    first; with --model new ones are sampled in place of a line's. With --datasets, FILE holds samples {task_id, completion} or
-    {task_id, solution} for the problems in --data. The output is one JSON object: the row's, or {"runs": {NAME: ...}}
-    for several. -o FOLDER/ takes all: scores, report, judged lines, and --resume goes on with it problem by problem.
-    Rollouts that could not be judged (IE) are never scored; answers without code are failures.
+    first; with --model new ones are sampled in place of a line's. With --datasets, FILE holds samples {task_id,
+    completion} or {task_id, solution} for the problems in --data. The output is one JSON object: the row's, or
+    {"runs": {NAME: ...}} for several. -o FOLDER/ takes all: scores, report, judged lines, and --resume goes on with it
+    problem by problem. Rollouts that could not be judged (IE) are never scored; answers without code are failures.
     """
     from dc_tools.eval.evaluation import evaluate
     from dc_tools.eval.sampling import asked
