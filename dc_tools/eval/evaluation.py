@@ -15,7 +15,7 @@ from dc_tools.core.folder import open_folder
 from dc_tools.core.manifest import write_atomic
 from dc_tools.core.records import Line, Problem, encode
 from dc_tools.core.run import Run
-from dc_tools.eval.benchmarks import Benchmark
+from dc_tools.eval.benchmarks import Benchmark, further_scores
 from dc_tools.eval.curves import read_curves
 from dc_tools.eval.gates import failures, parse_gates
 from dc_tools.eval.kept import InFolder, Kept, Nowhere, one_file
@@ -43,7 +43,7 @@ def evaluate(run: Run, want: Wanted) -> None:
     rows = Rows(list(dict.fromkeys(names.values())), want.ks)
     if want.compare and len(rows.tallies) < 2:
         raise UsageError("--compare wants two or more FILEs")
-    gates = parse_gates(want.minimums, want.ks, list(rows.tallies), has_benchmark=bool(want.datasets))
+    gates = parse_gates(want.minimums, want.ks, list(rows.tallies), further_scores(want.datasets))
     curves = read_curves(want.runs)
     with contextlib.ExitStack() as stack:
         folder = None if run.lines_out else stack.enter_context(open_folder(run))

@@ -1,6 +1,7 @@
 """Thresholds that a score must reach: `--min pass@1=0.5`."""
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -21,18 +22,20 @@ class Gate:
 
 
 def parse_gates(
-    texts: Sequence[str], ks: Sequence[int], rows: Sequence[str], *, has_benchmark: bool = False
+    texts: Sequence[str], ks: Sequence[int], rows: Sequence[str], further: Sequence[str] = ()
 ) -> list[Gate]:
     """`pass@1=0.5`, or `after:pass@1=0.5` for one of several rows. Errors: `UsageError`, before any work is done.
 
-    A benchmark may have further scores, as `base/pass@1` or `maj@8`; one that it has not holds no gate.
+    `further` are regular expressions of the further scores that benchmarks may have, as `maj@8`.
     """
     gates = [_parse(text) for text in texts]
     for gate in gates:
         if gate.row is not None and gate.row not in rows:
             raise UsageError(f"--min {gate.row}:{gate.metric}: no such row; there is {', '.join(rows)}")
-        if gate.metric not in {f"pass@{k}" for k in ks} and not (has_benchmark and not gate.metric.startswith("pass@")):
-            raise UsageError(f"--min {gate.metric}: not computed; name its k in --k")
+        is_further = any(re.fullmatch(pattern, gate.metric) for pattern in further)
+        if gate.metric not in {f"pass@{k}" for k in ks} and not is_further:
+            names = ", ".join([f"pass@{k}" for k in ks] + [pattern.replace(r"\d+", "N") for pattern in further])
+            raise UsageError(f"--min {gate.metric}: not computed; there is {names} (--k names the k)")
     return gates
 
 

@@ -104,7 +104,7 @@ class InFolder:
             }
             self._timings = _timings(folder / TIMING, self._earlier)
             for row, file in self._files.items():
-                write_atomic(file, _joined(line.to_bytes() for line in self._earlier[row].values()))
+                write_atomic(file, _joined(line.raw for line in self._earlier[row].values()))
             write_atomic(folder / TIMING, _joined(encode(each) for each in self._timings.values()))
             self._timing_file = (folder / TIMING).open("ab")
             self._open = {row: file.open("ab") for row, file in self._files.items()}
@@ -127,7 +127,7 @@ class InFolder:
         """Write it, where it is not there already."""
         self._order[row].append(name)
         earlier, raw = self._earlier[row].get(name), line.to_bytes()
-        if earlier is None or earlier.to_bytes() != raw:
+        if earlier is None or earlier.raw != raw:
             with disk(self._files[row]):
                 _append(self._open[row], raw)
 
@@ -185,8 +185,7 @@ def _sampled(file: Path) -> dict[str, Line]:
             if any(rollout.finish is Finish.ERROR for rollout in problem.rollouts):
                 found.pop(problem.id, None)
                 continue
-            _forget_faults(line, problem)
-            found[problem.id] = line
+            found[problem.id] = Line(_without_faults(line, problem), str(file), number, number - 1)
     return found
 
 
@@ -194,13 +193,15 @@ def _models(line: Line) -> Iterator[str]:
     return (rollout.model for rollout in line.decode(Problem).rollouts)
 
 
-def _forget_faults(line: Line, problem: Problem) -> None:
+def _without_faults(line: Line, problem: Problem) -> bytes:
+    """The line without verdicts of IE."""
     faults = [i for i, r in enumerate(problem.rollouts) if r.verdict and r.verdict.status is Status.IE]
     if faults:
         rollouts = line.fields.get_as("rollouts", list[dict[str, msgspec.Raw]], [])
         for index in faults:
             del rollouts[index]["verdict"]
         line.fields.put_raw("rollouts", msgspec.json.encode(rollouts))
+    return line.to_bytes()
 
 
 def _timings(file: Path, lines: Mapping[str, Mapping[str, Line]]) -> dict[tuple[str, str], Timing]:

@@ -104,8 +104,9 @@ def spliced(
 ) -> Iterator[Item]:
     """The items in order: as they were `done` before, or as `work` makes them.
 
-    They are taken `piece` at a time, and a piece of which not all is done is worked on as a whole: engines that work in
-    batches then meet the same ones.
+    Of a, b, c, d, where b and c are done, `work` is given a and d; b and c come out just before d does. What `work`
+    leaves out is left out. Items are taken `piece` at a time, and a piece of which not all is done is worked on as a
+    whole: engines that work in batches then meet the same ones.
     """
     order: deque[tuple[int, Line | None]] = deque()
 

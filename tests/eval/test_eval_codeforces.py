@@ -77,6 +77,8 @@ def test_the_command_rates_attempts_as_codeelo_does(tmp_path: Path) -> None:
     assert found["rating"]["tests_per_problem"] == {"least": 1, "median": 1, "single": 5}
     assert "rating is 1879, wanted at least 1900" in done.err
     assert "problems of no contest that is counted: 1 (9999A)" in done.err
+    typo = run([BIN / "dc-eval", attempts, "--datasets", "codeforces", "--data", data, "--min", "ratign=1900"])
+    assert (typo.code, "--min ratign: not computed; there is pass@1, rating" in typo.err) == (2, True)
     assert "problems with a single test, which flatters: 5" in done.err
 
 

@@ -87,7 +87,7 @@ def test_the_same_seed_gives_the_same_bytes() -> None:
         (["--k", "2"], "pass@2 needs n >= k rollouts of each problem: a has n = 1"),
         (["--group-by", "size"], "--group-by size: choose from"),
         (["--format", "html"], "--format html: choose json, markdown or latex"),
-        (["--min", "pass@3=1"], "name its k in --k"),
+        (["--min", "pass@3=1"], "there is pass@1 (--k names the k)"),
         (["--data", "folder"], "--data is for --datasets NAME"),
         (["--model", "m", "--n", "2", "--k", "4"], "pass@4 needs n >= k: --n is 2"),
         (["--model", "m", "--prompt-style", "loud"], "'loud' is not one of 'chat', 'fenced'"),

@@ -294,3 +294,20 @@ def test_rows_of_the_same_name_have_timings_and_files_of_their_own(tmp_path: Pat
     assert sorted(path.name for path in (tmp_path / "out" / "judged").iterdir()) == [
         "a%2Flines.jsonl.jsonl", "b%2Flines.jsonl.jsonl",
     ]
+
+
+def test_what_could_not_be_judged_is_judged_again(tmp_path: Path) -> None:
+    problems, out = tmp_path / "lines.jsonl", tmp_path / "out"
+    tests = [{"input": "1\n", "output": "2\n"}]
+    rows = [{"id": f"p{i}", "tests": tests, "rollouts": [{"code": f"print(2)  # {i}"}]} for i in range(2)]
+    problems.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert dc_eval(problems, "-o", f"{out}/").code == 0
+    first, second = judged(out, "lines")
+    second["rollouts"][0]["verdict"] |= {"status": "IE", "passed": 0}
+    (out / "judged" / "lines.jsonl").write_text(f"{json.dumps(first)}\n{json.dumps(second)}\n")
+    manifest = json.loads((out / "manifest.json").read_bytes())
+    (out / "manifest.json").write_text(json.dumps(manifest | {"counts": {"faults": 1}}))
+    done = dc_eval(problems, "-o", f"{out}/", "--resume")
+    assert done.code == 0, done.err
+    assert [line["rollouts"][0]["verdict"]["status"] for line in judged(out, "lines")] == ["AC", "AC"]
+    assert json.loads((out / "scores.json").read_bytes())["passed"] == 2

@@ -163,7 +163,8 @@ def test_an_unknown_score_holds_no_gate() -> None:
     ("text", "says"),
     [
         ("pass@1", "say it as pass@1=0.5"), ("pass@1=much", "say it as"), ("pass@1=nan", "say it as"),
-        ("pass@5=0.1", "name its k in --k"), ("later:pass@1=0.1", "no such row; there is before, after"),
+        ("pass@5=0.1", "--k names the k"), ("pass@1>=0.1", "say it as pass@1=0.5"),
+        ("later:pass@1=0.1", "no such row; there is before, after"),
     ],
 )
 def test_a_gate_that_cannot_be_checked_is_refused_at_once(text: str, says: str) -> None:

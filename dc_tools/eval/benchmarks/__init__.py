@@ -108,6 +108,11 @@ def is_on_the_hub(name: str) -> bool:
     return hasattr(_module(name), "on_the_hub")
 
 
+def further_scores(names: Sequence[str]) -> list[str]:
+    """Regular expressions of the scores that these benchmarks may have beside pass@k."""
+    return [pattern for name in names for pattern in getattr(_module(name), "SCORES", ())]
+
+
 def load(name: str, data: Path, pool: "JudgePool", **options: Any) -> Benchmark:
     """Read the benchmark called `name`, with options that it takes. Errors: `UsageError`, `CannotRun`."""
     benchmark: Benchmark = _module(name).read(data, pool, **options)

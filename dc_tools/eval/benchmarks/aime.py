@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from dc_tools.sandbox.judge import JudgePool
 
 ASK = "Reason step by step, and put your final answer, a whole number from 0 to 999, within \\boxed{}."
+SCORES = (r"maj@\d+", "math-verify/pass@1")
 KEYS = ("completion", "solution", "code")
 
 

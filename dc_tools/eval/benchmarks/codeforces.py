@@ -24,6 +24,7 @@ from dc_tools.eval.tally import Tally
 if TYPE_CHECKING:
     from dc_tools.sandbox.judge import JudgePool
 
+SCORES = ("rating",)
 _NAME = re.compile(r"(?<!\d)(\d{1,5})[/_-]?(?:problem/)?([A-Z]\d?)$")
 
 

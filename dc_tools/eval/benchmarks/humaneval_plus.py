@@ -45,6 +45,7 @@ from dc_tools.eval.passk import named_pass_at
 if TYPE_CHECKING:
     from dc_tools.sandbox.judge import Execution, Executions, JudgePool, Program
 
+SCORES = (r"base/pass@\d+",)
 LIMIT_S, LIMIT_FACTOR = 4.0, 4.0
 """A call may take so long, or so many times what the canonical solution takes for all calls of the problem."""
 PROCESS_S = 60.0

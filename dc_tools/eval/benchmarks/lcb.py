@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 REAL, LCB = "real", "lcb"
 LAST_BLOCK = "last-block"
+SCORES = (r"sound/pass@\d+", r"lcb/pass@\d+", r"real/pass@\d+")
 MEMORY_MB = 4096
 FENCE = "```"
 PUBLISHED = "hf://livecodebench/code_generation_lite"
