@@ -8,7 +8,8 @@ from typing import Protocol
 
 import msgspec
 
-from dc_tools.core.extract import extract_code
+from dc_tools.core.extract import extract_block, extract_code
+from dc_tools.core.languages import PYTHON
 from dc_tools.core.records import Fields, Finish, Line, Problem, Rollout, Status, Verdict
 
 NO_CODE = "the answer has no code block"
@@ -18,9 +19,15 @@ Item = tuple[Line, Problem]
 class Grader(Protocol):
     """Whatever judges a program: the sandbox's pool, or a benchmark's own rules on top of it."""
 
-    def submit(self, problem: Problem, code: str) -> "Future[Verdict]":
-        """Start judging `code`."""
+    def submit(self, problem: Problem, code: str, lang: str = PYTHON) -> "Future[Verdict]":
+        """Start judging `code`, which is in `lang`."""
         ...
+
+
+def read_answer(rollout: Rollout, extract: Callable[[str], str | None]) -> None:
+    """Set the rollout's code, and its language where a fence names it, to what is found in its text."""
+    rollout.code, block = extract(rollout.text), extract_block(rollout.text)
+    rollout.lang = block.lang if block and block.code == rollout.code else PYTHON
 
 
 @dataclass(frozen=True)
@@ -62,13 +69,19 @@ class Judging:
 
     def _start(self, line: Line, problem: Problem) -> _Pending:
         verdicts: dict[int, Future[Verdict]] = {}
-        same: dict[str | None, Future[Verdict]] = {None: _without(problem, self._nothing)}
+        same: dict[tuple[str, str], Future[Verdict]] = {}
+        nothing = _without(problem, self._nothing)
         for index, rollout in enumerate(problem.rollouts):
             if rollout.verdict is None and rollout.finish is not Finish.ERROR:
-                rollout.code = self._extract(rollout.text) if rollout.code is None else rollout.code
-                if rollout.code is not None and rollout.code not in same:
-                    same[rollout.code] = self._grader.submit(problem, rollout.code)
-                verdicts[index] = same[rollout.code]
+                if rollout.code is None:
+                    read_answer(rollout, self._extract)
+                if rollout.code is None:
+                    verdicts[index] = nothing
+                    continue
+                program = rollout.code, rollout.lang
+                if program not in same:
+                    same[program] = self._grader.submit(problem, *program)
+                verdicts[index] = same[program]
         return _Pending(line, problem, verdicts)
 
     def _finish(self, pending: _Pending) -> Item:
@@ -93,5 +106,7 @@ def _write_back(line: Line, rollouts: list[Rollout], judged: list[int]) -> None:
     for index in judged:
         if rollouts[index].code is not None:
             entries[index].put("code", rollouts[index].code)
+            if rollouts[index].lang != PYTHON:
+                entries[index].put("lang", rollouts[index].lang)
         entries[index].put("verdict", rollouts[index].verdict)
     line.fields.put_raw("rollouts", b"[" + b",".join(entry.to_bytes() for entry in entries) + b"]")

@@ -8,10 +8,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from dc_tools.core.errors import BadLine, CannotRun
-from dc_tools.core.languages import PYTHON
 from dc_tools.core.records import Finish, Line, Problem
 from dc_tools.core.run import Run
-from dc_tools.eval.judging import Item
+from dc_tools.eval.judging import Item, read_answer
 from dc_tools.eval.timing import Timing
 from dc_tools.rollout.connect import EngineName, Source, opened
 from dc_tools.rollout.engine import Engine, Prompt, Sample, Sampling
@@ -106,6 +105,6 @@ def _answered(
     problem.rollouts = [rollout_of(sample, model, tokens=False) for sample in samples]
     if extract:
         for rollout in problem.rollouts:
-            rollout.code, rollout.lang = extract(rollout.text), PYTHON
+            read_answer(rollout, extract)
     line.fields.put("rollouts", problem.rollouts)
     return line, problem

@@ -1,6 +1,7 @@
 """Samples and answers as they should not be: what is said of them, and exact counts."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -100,3 +101,10 @@ def test_what_was_left_out_is_said_in_the_report(data: Path) -> None:
     page = report.read_text()
     assert "partial: not all problems have rollouts" in page
     assert "2 of the benchmark's 3 problems have no rollouts" in page
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="no g++ on this machine")
+def test_an_answer_in_another_language_is_judged_in_that_language() -> None:
+    program = "#include <iostream>\nint main() { long n; std::cin >> n; std::cout << n * n; }"
+    done = answered(f"```cpp\n{program}\n```", FENCED, f"```python\n{program}\n```")
+    assert json.loads(done.out)["verdicts"] == {"AC": 6, "CE": 3}

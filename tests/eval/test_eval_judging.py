@@ -61,7 +61,7 @@ def test_lines_come_in_order_and_few_are_read_ahead() -> None:
         def __init__(self) -> None:
             self.futures: list[Future[Verdict]] = []
 
-        def submit(self, problem: Problem, code: str) -> "Future[Verdict]":
+        def submit(self, problem: Problem, code: str, lang: str = "python") -> "Future[Verdict]":
             self.futures.append(Future())
             return self.futures[-1]
 
@@ -85,7 +85,7 @@ def test_lines_come_in_order_and_few_are_read_ahead() -> None:
 
 def test_internal_errors_are_counted() -> None:
     class Broken:
-        def submit(self, problem: Problem, code: str) -> "Future[Verdict]":
+        def submit(self, problem: Problem, code: str, lang: str = "python") -> "Future[Verdict]":
             lost: Future[Verdict] = Future()
             lost.set_result(Verdict(Status.IE, 0, 1))
             return lost

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dc_tools.core.errors import CannotRun
+from dc_tools.core.languages import PYTHON
 from dc_tools.core.records import Finish, Problem, Source, Status, Test, Verdict
 from dc_tools.eval.answers import final_answer, majority, verified, whole_number
 from dc_tools.eval.benchmarks.shapes import find_file, read_rows
@@ -97,7 +98,7 @@ def _problem(row: dict[str, Any], number: int, file: Path) -> Problem:
 class _Rules:
     """The strict rule."""
 
-    def submit(self, problem: Problem, code: str) -> "Future[Verdict]":
+    def submit(self, problem: Problem, code: str, lang: str = PYTHON) -> "Future[Verdict]":
         """Compare an answer with the problem's."""
         settled: Future[Verdict] = Future()
         gold, found = int(problem.tests[0].output), whole_number(code)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from dc_tools.core.errors import CannotRun
 from dc_tools.core.extract import extract_code
 from dc_tools.core.futures import combined
+from dc_tools.core.languages import PYTHON
 from dc_tools.core.records import (
     Checker,
     CheckerType,
@@ -202,7 +203,7 @@ class _Rules:
     def __init__(self, pool: "JudgePool") -> None:
         self._pool = pool
 
-    def submit(self, problem: Problem, code: str) -> "Future[Verdict]":
+    def submit(self, problem: Problem, code: str, lang: str = PYTHON) -> "Future[Verdict]":
         """Start judging `code`."""
         from dc_tools.sandbox.judge import program_of
 

@@ -19,6 +19,7 @@ import msgspec
 
 from dc_tools.core.errors import CannotRun
 from dc_tools.core.futures import combined
+from dc_tools.core.languages import PYTHON
 from dc_tools.core.lines import sha256_of
 from dc_tools.core.records import (
     Entry,
@@ -224,7 +225,7 @@ class _Rules:
     def __init__(self, pool: "JudgePool", tasks: dict[str, Task]) -> None:
         self._pool, self._tasks = pool, tasks
 
-    def submit(self, problem: Problem, code: str) -> "Future[Verdict]":
+    def submit(self, problem: Problem, code: str, lang: str = PYTHON) -> "Future[Verdict]":
         """Start judging `code`."""
         task, any_root = self._tasks[problem.id], problem.id == FIND_ZERO
 

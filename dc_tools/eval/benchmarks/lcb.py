@@ -18,6 +18,7 @@ import msgspec
 from dc_tools.core.errors import BadLine, CannotRun, UsageError
 from dc_tools.core.extract import extract_code
 from dc_tools.core.futures import combined
+from dc_tools.core.languages import PYTHON
 from dc_tools.core.lines import read_lines
 from dc_tools.core.records import Checker, Entry, Limits, Mode, Problem, Status, Test, Verdict
 from dc_tools.curate.draft import Draft
@@ -178,7 +179,7 @@ class _Original:
     def __init__(self, pool: "JudgePool") -> None:
         self._pool = pool
 
-    def submit(self, problem: Problem, code: str) -> "Future[Verdict]":
+    def submit(self, problem: Problem, code: str, lang: str = PYTHON) -> "Future[Verdict]":
         """Start judging `code`."""
         from dc_tools.sandbox.compare import lcb_difference, lcb_value_difference
 
@@ -214,11 +215,11 @@ class _Both:
     def __init__(self, graders: Sequence[Grader], names: Sequence[str]) -> None:
         self._graders, self._names = graders, names
 
-    def submit(self, problem: Problem, code: str) -> "Future[Verdict]":
+    def submit(self, problem: Problem, code: str, lang: str = PYTHON) -> "Future[Verdict]":
         """Start judging `code` by both."""
 
         def both(verdict: Verdict, other: Verdict) -> Verdict:
             named = msgspec.structs.replace(other, backend=self._names[1])
             return msgspec.structs.replace(verdict, others=[named])
 
-        return combined(both, *(grader.submit(problem, code) for grader in self._graders))
+        return combined(both, *(grader.submit(problem, code, lang) for grader in self._graders))
