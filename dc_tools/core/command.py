@@ -29,7 +29,8 @@ GRACE_S = 10.0
 SPINS = "10000"
 """How long an OpenMP thread spins for the others before it sleeps. The default, millions, costs nothing on an idle
 machine and makes small operations five to twenty times slower beside any other busy process."""
-WHERE = {True: "Output file, whole or absent; - for stdout.", False: "The folder to make."}
+LINES, FOLDER = "Output file, whole or absent; - for stdout.", "The folder to make."
+EITHER = "Output file, whole or absent, or FOLDER/ for all that is made; - for stdout."
 CLICK_ERROR: Any = typer.BadParameter.__mro__[2]
 """ClickException, of the click that this typer uses (newer ones carry their own)."""
 Files = Annotated[
@@ -51,7 +52,7 @@ def command(
     *,
     dropped: str | None = None,
     lines_out: bool = True,
-    makes_folder: Callable[[str], bool] = lambda output: False,
+    makes_folder: Callable[[str], bool] | None = None,
     resumable: bool = True,
     free_flags: frozenset[str] = frozenset(),
     content_flags: frozenset[str] = frozenset(),
@@ -71,7 +72,7 @@ def command(
 
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
         own = _own_parameters(name, function)
-        all_shared = _shared_parameters(name, dropped, lines_out)
+        all_shared = _shared_parameters(name, dropped, EITHER if makes_folder else LINES if lines_out else FOLDER)
         offered = [p for p in all_shared if shared is None or p.name in shared | {"version"}]
 
         def body(**values: Any) -> None:
@@ -89,7 +90,7 @@ def command(
                 files = [os.devnull]
 
             def work() -> Exit:
-                gives_lines = lines_out and not makes_folder(options.output)
+                gives_lines = lines_out and not (makes_folder and makes_folder(options.output))
                 run = Run(
                     name, options, files, flags, gives_lines, free_flags, content_flags, output_flags, wants_more,
                     resumable,
@@ -289,7 +290,7 @@ def _own_parameters(name: str, function: Callable[..., None]) -> list[inspect.Pa
     return parameters
 
 
-def _shared_parameters(name: str, dropped: str | None, lines_out: bool) -> list[inspect.Parameter]:
+def _shared_parameters(name: str, dropped: str | None, output: str) -> list[inspect.Parameter]:
     def flag(key: str, type_: Any, default: Any, *names: str, text: str, **more: Any) -> inspect.Parameter:
         variables = None if key == "version" else [f"{_variable_of(name)}_{key}".upper(), f"DC_{key}".upper()]
         option = typer.Option(*names, help=text, envvar=variables, show_envvar=False, **more)
@@ -298,7 +299,7 @@ def _shared_parameters(name: str, dropped: str | None, lines_out: bool) -> list[
         )
 
     found = [
-        flag("output", str, "-", "-o", "--output", text=WHERE[lines_out]),
+        flag("output", str, "-", "-o", "--output", text=output),
         flag("seed", int, 0, "--seed", min=0, text="Seed of everything random."),
         flag("workers", int, default_workers(), "--workers", min=1, text="Parallel workers; the output is the same."),
         flag("limit", int | None, None, "--limit", min=0, text="Stop after this many input lines."),

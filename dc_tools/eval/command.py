@@ -25,6 +25,7 @@ def _is_folder(output: str) -> bool:
     return output.endswith("/") or Path(output).is_dir()
 
 
+NAMES = "humaneval, humaneval+, lcb, codeforces, aime, plain"
 SCORING = ("k", "group_by", "minimums", "compare", "format", "traces", "runs")
 """Flags that say how what was judged is scored and shown."""
 
@@ -54,7 +55,7 @@ def main(
     ] = None,
     compare: Annotated[bool, _flag("--compare", "Compare each further FILE with the first, by problem.")] = False,
     no_judge: Annotated[bool, _flag("--no-judge", "Leave rollouts without a verdict unjudged and unscored.")] = False,
-    datasets: Annotated[str, _flag("--datasets", "Benchmark of FILE's samples, or several, with commas, to ask.")] = "",
+    datasets: Annotated[str, _flag("--datasets", f"Of {NAMES}: of FILE's samples, or several to ask.")] = "",
     partial: Annotated[bool, _flag("--partial", "Score samples that leave problems of --datasets out.")] = False,
     data: Annotated[str | None, _flag("--data", "Folder, file or hf:// name of problems; default: the hub's.")] = None,
     grader: Annotated[str | None, _flag("--grader", "For lcb: real, lcb (the original's), or real,lcb.")] = None,
@@ -65,7 +66,7 @@ def main(
     contests: Annotated[str | None, _flag("--contests", "For codeforces: file of contests, or the API's URL.")] = None,
     users: Annotated[str | None, _flag("--users", "For codeforces: table of ratings, for the percentile.")] = None,
     method: Annotated[str | None, _flag("--method", "For codeforces: codeelo or official.")] = None,
-    model: Annotated[str | None, _flag("--model", "Model to sample: a folder, URL, or name on --base-url.")] = None,
+    model: Annotated[str | None, _flag("--model", "Model: a folder, owner/name, URL, or name on --base-url.")] = None,
     base_url: Annotated[str | None, _flag("--base-url", "Server to sample from, as http://localhost:8000/v1.")] = None,
     engine: Annotated[
         EngineName | None, _flag("--engine", "Default: openai with a URL, vllm with --tp or --dp, else transformers.")

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from processes import BIN, Ended, run
 
-from dc_tools.eval.command import main
+from dc_tools.eval.benchmarks import MODULES
+from dc_tools.eval.command import NAMES, main
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data" / "eval"
 TESTS = [{"input": "3\n", "output": "9\n"}, {"input": "-2\n", "output": "4\n"}]
@@ -215,3 +216,7 @@ def test_samples_that_leave_problems_out_are_refused_before_anything_is_judged(t
     done = dc_eval(file, "--datasets", "plain", "--data", tmp_path)
     assert (done.code, done.out) == (2, b"")
     assert "samples: 4 of 5 problems have no sample (a, c, d, ...); --partial scores the others" in done.err
+
+
+def test_help_names_all_benchmarks() -> None:
+    assert NAMES.split(", ") == list(MODULES)
