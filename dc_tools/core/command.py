@@ -6,6 +6,7 @@ exit codes and one-line messages. Nothing heavy is imported here, so that `--hel
 
 import contextlib
 import inspect
+import itertools
 import os
 import signal
 import sys
@@ -26,6 +27,9 @@ from dc_tools.core.progress import say
 from dc_tools.core.run import AlreadyDone, Options, Run
 
 GRACE_S = 10.0
+AGAIN_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05)
+"""Until an interruption that a finaliser swallowed is tried again: of several lengths, since finalisers may come at a
+beat."""
 SPINS = "10000"
 """How long an OpenMP thread spins for the others before it sleeps. The default, millions, costs nothing on an idle
 machine and makes small operations five to twenty times slower beside any other busy process."""
@@ -204,8 +208,9 @@ def _signals(name: str) -> Iterator[None]:
             hook(dropped)
             return
         signal.signal(signal.SIGALRM, lambda *_: _raise(Interrupted(stop.code)))
-        signal.setitimer(signal.ITIMER_REAL, 0.01)
+        signal.setitimer(signal.ITIMER_REAL, next(pauses_s))
 
+    pauses_s = itertools.cycle(AGAIN_S)
     before = {each: signal.signal(each, on_signal) for each in (signal.SIGINT, signal.SIGTERM)}
     hook, sys.unraisablehook = sys.unraisablehook, on_unraisable
     try:
