@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from types import FrameType
@@ -30,6 +31,8 @@ GRACE_S = 10.0
 AGAIN_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05)
 """Until an interruption that a finaliser swallowed is tried again: of several lengths, since finalisers may come at a
 beat."""
+HEARD_S = 0.1
+"""For the main thread to hear of a signal, before it is interrupted again."""
 SPINS = "10000"
 """How long an OpenMP thread spins for the others before it sleeps. The default, millions, costs nothing on an idle
 machine and makes small operations five to twenty times slower beside any other busy process."""
@@ -190,16 +193,17 @@ def _contained(name: str, options: Options, work: Callable[[], Exit]) -> int:
 def _signals(name: str) -> Iterator[None]:
     """INT and TERM raise `Interrupted` here; if the way out takes over ten seconds, children are killed and we end.
 
-    Raised inside a finaliser the interpreter drops it; it is raised again then, from the alarm.
+    Raised inside a finaliser the interpreter drops it; it is raised again then, from the alarm. A signal may also come
+    after the main thread has looked for signals, while it waits for its turn to go on into a read that nothing ends: a
+    thread sees to it that the main thread hears of it.
     """
+    heard: list[Exit] = []
 
     def on_signal(number: int, frame: FrameType | None) -> None:
-        code = Exit.INTERRUPTED if number == signal.SIGINT else Exit.TERMINATED
+        code = _code_of(number)
         for each in (signal.SIGINT, signal.SIGTERM):
             signal.signal(each, lambda *_: None)
-        timer = threading.Timer(GRACE_S, _end_now, (name, code))
-        timer.daemon = True
-        timer.start()
+        heard.append(code)
         raise Interrupted(code)
 
     def on_unraisable(dropped: "sys.UnraisableHookArgs") -> None:
@@ -211,6 +215,10 @@ def _signals(name: str) -> Iterator[None]:
         signal.setitimer(signal.ITIMER_REAL, next(pauses_s))
 
     pauses_s = itertools.cycle(AGAIN_S)
+    told, tell = os.pipe()
+    os.set_blocking(tell, False)
+    threading.Thread(target=_see_to_it, args=(name, told, heard), name="signals", daemon=True).start()
+    wakeup = signal.set_wakeup_fd(tell, warn_on_full_buffer=False)
     before = {each: signal.signal(each, on_signal) for each in (signal.SIGINT, signal.SIGTERM)}
     hook, sys.unraisablehook = sys.unraisablehook, on_unraisable
     try:
@@ -219,10 +227,32 @@ def _signals(name: str) -> Iterator[None]:
         sys.unraisablehook = hook
         for each, handler in before.items():
             signal.signal(each, handler)
+        signal.set_wakeup_fd(wakeup)
+        os.close(tell)
 
 
 def _raise(error: BaseException) -> None:
     raise error
+
+
+def _see_to_it(name: str, told: int, heard: list[Exit]) -> None:
+    """Interrupt the main thread until it has `heard` of INT or TERM; end everything where it is not out in time."""
+    main = threading.main_thread().ident or 0
+    while number := os.read(told, 1):
+        if number[0] not in (signal.SIGINT, signal.SIGTERM):
+            continue
+        ends = time.monotonic() + GRACE_S
+        time.sleep(HEARD_S)
+        while not heard and time.monotonic() < ends:
+            signal.pthread_kill(main, number[0])
+            time.sleep(HEARD_S)
+        time.sleep(max(0.0, ends - time.monotonic()))
+        _end_now(name, _code_of(number[0]))
+    os.close(told)
+
+
+def _code_of(number: int) -> Exit:
+    return Exit.INTERRUPTED if number == signal.SIGINT else Exit.TERMINATED
 
 
 def _end_now(name: str, code: int) -> None:
