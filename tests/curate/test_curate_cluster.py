@@ -47,6 +47,7 @@ def made_by(file: Path, output: Path, *flags: str) -> list[bytes]:
     return [Path(f"{output}{end}").read_bytes() for end in ("", ".dropped", ".rejects")]
 
 
+@pytest.mark.slow
 def test_a_cluster_gives_the_same_bytes_even_when_a_node_is_killed(cluster: Any, tmp_path: Path) -> None:
     file = rows(tmp_path)
     alone = made_by(file, tmp_path / "alone.jsonl")

@@ -95,6 +95,7 @@ def test_several_benchmarks_are_asked_and_all_is_in_one_folder(tmp_path: Path, d
     assert (refused.code, "holds something already" in refused.err) == (3, True)
 
 
+@pytest.mark.slow
 def test_killed_and_resumed_it_asks_only_for_what_is_left(tmp_path: Path, data: Path, server: ChatServer) -> None:
     whole, out = tmp_path / "whole", tmp_path / "out"
     given = flags(data, "--model", server.url, "--concurrency", 1)
@@ -122,6 +123,7 @@ def test_killed_and_resumed_it_asks_only_for_what_is_left(tmp_path: Path, data: 
     assert len(timings) == len(set(timings)) == 2 * SEVERAL
 
 
+@pytest.mark.slow
 def test_a_server_that_fails_half_way_is_asked_again_on_resume(
     tmp_path: Path, data: Path, server: ChatServer
 ) -> None:
@@ -258,6 +260,7 @@ def test_force_removes_only_what_such_a_run_made(tmp_path: Path) -> None:
     assert (mine / "thesis.tex").read_text() == "years of work"
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_scored_anew_without_asking_again(tmp_path: Path, data: Path, server: ChatServer) -> None:
     given = [*flags(data, "--model", server.url), "-o", f"{tmp_path}/out/"]
     assert dc_eval(*given).code == 0
@@ -271,6 +274,7 @@ def test_a_finished_run_is_scored_anew_without_asking_again(tmp_path: Path, data
     assert (other.code, "--temperature was 0.6, now 1.0" in other.err) == (3, True)
 
 
+@pytest.mark.slow
 def test_latency_is_without_the_time_that_a_request_waits_for_its_turn(
     tmp_path: Path, data: Path, server: ChatServer
 ) -> None:

@@ -54,6 +54,7 @@ def test_what_cannot_be_judged_is_rejected_with_its_place_or_gets_a_verdict_and_
     assert [v["status"] for v in found] == ["IE", "IE", "AC"]
 
 
+@pytest.mark.slow
 def test_a_test_of_a_hundred_megabytes_is_judged():
     size = 100 << 20
     code = "import sys\nprint(sum(len(line) for line in sys.stdin.buffer))"
