@@ -18,11 +18,13 @@ def test_several_benchmarks_are_asked_by_one_engine(tmp_path: Path) -> None:
     model = teach(make_tiny_model(tmp_path / "wide", heads=2), tmp_path / "taught")
     tests = [{"input": "1 2\n", "output": "3"}]
     rows = [{"id": f"p{i}", "statement": s, "tests": tests} for i, (s, _) in enumerate(examples(3, 4))]
-    (tmp_path / "problems.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    (tmp_path / "aime.json").write_text(json.dumps({"problem": "What is 1 + 1?", "answer": "2"}) + "\n")
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "problems.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (data / "aime.json").write_text(json.dumps({"problem": "What is 1 + 1?", "answer": "2"}) + "\n")
     argv = [
         Path(sys.executable).parent / "dc-eval", "--model", model, "--engine", "vllm", "--context", "256", "--n", "2",
-        "--datasets", "plain,aime", "--data", tmp_path, "--max-tokens", "24", "--prompt-style", "fenced",
+        "--datasets", "plain,aime", "--data", data, "--max-tokens", "24", "--prompt-style", "fenced",
     ]
     done = run([*argv, "-o", f"{tmp_path}/out/"], VLLM_CPU_KVCACHE_SPACE="1", PATH=os.environ["PATH"])
     assert done.code == 0, done.err
