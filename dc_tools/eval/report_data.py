@@ -52,9 +52,9 @@ class ReportData:
         """Plain values in the order in which the problems came."""
         most = self._text_chars()
         for rollout in self._texts:
-            for key in ("text", "code"):
+            for key, length in rollout.pop("lengths", {}).items():
                 if rollout[key] is not None and not (key == "code" and "trace" in rollout):
-                    rollout[key] = cut(rollout[key], most)
+                    rollout[key] = cut(rollout[key], most, length)
         return {"rows": list(self._row), "problems": list(self._problems.values()), "text_chars": most}
 
     def _text_chars(self) -> int:
@@ -88,6 +88,7 @@ def _rollout(rollout: Rollout, row: int) -> dict[str, Any]:
         "row": row,
         "text": cut(rollout.text, TEXT_CHARS) if rollout.text != code else "",
         "code": None if code is None else cut(code, TEXT_CHARS),
+        "lengths": {"text": len(rollout.text), "code": len(code or "")},
         "finish": rollout.finish,
         "model": rollout.model,
         "seed": None if rollout.seed is None else str(rollout.seed),
@@ -123,9 +124,13 @@ def _failing(verdict: Verdict) -> list[int]:
     return [place for place, test in enumerate(verdict.tests) if test.status is not Status.AC][:TESTS_IN_FULL]
 
 
-def cut(text: str, most: int) -> str:
-    """`text`, or where it is longer than `most` its beginning and its end with a note between."""
-    if len(text) <= most:
+def cut(text: str, most: int, length: int | None = None) -> str:
+    """`text`, or where it is longer than `most` its beginning and its end with a note between.
+
+    `length` is how long it was before it was cut for the first time, to a larger `most`.
+    """
+    length = len(text) if length is None else length
+    if length <= most or len(text) <= most:
         return text
     half = most // 2
-    return f"{text[:half]}\n[... {len(text) - 2 * half:,} characters left out ...]\n{text[-half:]}"
+    return f"{text[:half]}\n[... {length - 2 * half:,} characters left out ...]\n{text[-half:]}"

@@ -50,13 +50,14 @@ def tell(
 def remarks(summary: Summary) -> list[str]:
     """What a reader of the scores must know, in words."""
     bare, wanted = summary["without_rollouts"], NOTHING[summary["judged"]]
+    fails = "" if summary["unjudged"] else ", counted as failures"
     said: list[tuple[int | str, str]] = [
         (bare["count"], f"problems without rollouts, not in the mean ({', '.join(bare['ids'][:SHOWN_IDS])})"),
         (summary["internal_errors"], "rollouts that could not be judged (IE), not scored"),
         (summary["engine_errors"], "rollouts that failed in the engine, not scored"),
         (summary["unjudged"], "rollouts without a verdict, not scored"),
-        (summary["no_code"]["count"], f"answers without {wanted}, counted as failures"),
-        (summary["unended_thinking"]["count"], "answers whose <think> never ends, counted as failures"),
+        (summary["no_code"]["count"], f"answers without {wanted}{fails}"),
+        (summary["unended_thinking"]["count"], f"answers whose <think> never ends{fails}"),
     ]
     if summary.get("benchmark") and summary["cost"]["sampling_s"] is None:
         said.append((summary["repeated"]["count"], "samples that their problem had before, counted like any other"))

@@ -108,3 +108,10 @@ def test_an_answer_in_another_language_is_judged_in_that_language() -> None:
     program = "#include <iostream>\nint main() { long n; std::cin >> n; std::cout << n * n; }"
     done = answered(f"```cpp\n{program}\n```", FENCED, f"```python\n{program}\n```")
     assert json.loads(done.out)["verdicts"] == {"AC": 6, "CE": 3}
+
+
+def test_what_was_not_judged_is_not_called_a_failure() -> None:
+    row = {"id": "a", "tests": TESTS, "rollouts": [{"text": "I cannot say."}, {"text": FENCED}]}
+    done = run([BIN / "dc-eval", "--no-judge"], json.dumps(row).encode() + b"\n")
+    assert json.loads(done.out)["scored"] == 0
+    assert "answers without code: 1" in done.err and "failures" not in done.err

@@ -128,6 +128,7 @@ def test_long_text_keeps_its_beginning_and_end() -> None:
     text = "a" * 600 + "b" * 600
     assert cut(text, 1200) == text
     assert cut(text, 100) == "a" * 50 + "\n[... 1,100 characters left out ...]\n" + "b" * 50
+    assert cut(cut(text, 400), 100, len(text)) == cut(text, 100), "what was cut before is counted"
 
 
 @needs_browser
@@ -358,4 +359,5 @@ def test_long_answers_are_cut_the_more_of_them_there_are() -> None:
         data.add("run", problem(str(i), "easy", long))
     rollouts = [rollout for each in data.to_dict()["problems"] for rollout in each["rollouts"]]
     kept = sum(len(each["text"]) + len(each["code"]) for each in rollouts)
+    assert not any("lengths" in each for each in rollouts)
     assert ALL_TEXT_CHARS / 2 < kept < ALL_TEXT_CHARS * 1.05
